@@ -1,1 +1,20 @@
-export {}
+/** The device protocol: CoAP, secure channels, messages, sessions and transfers of both ends. */
+export type { Block } from './coap/block.ts'
+export { decodeBlock, encodeBlock } from './coap/block.ts'
+export { decodeMessage, encodeEmptyAck, encodeMessage, encodePing, encodeReset } from './coap/codec.ts'
+export type { CoapErrorCode } from './coap/error.ts'
+export { CoapError } from './coap/error.ts'
+export type { CoapMessage, CoapOption, CoapType } from './coap/message.ts'
+export { coapType, code, codeName, isErrorCode, isRequestCode, noBytes, optionNumber } from './coap/message.ts'
+export {
+  findOption,
+  findUint,
+  pathLetter,
+  readUint,
+  textOption,
+  textOptions,
+  uintOption,
+  uriPath,
+} from './coap/options.ts'
+export { ProtocolError } from './protocol-error.ts'
+export type { Millis } from './time.ts'
