@@ -1,0 +1,111 @@
+/**
+ * What made the schema, step by step. A step that was released is never edited: a change is a new step.
+ * `Types` names the few column types that SQLite and PostgreSQL spell differently.
+ */
+import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { Migration } from 'kysely/migration'
+
+export type Database = 'sqlite' | 'postgres'
+
+interface Types {
+  readonly bytes: RawBuilder<unknown>
+}
+
+const types: Record<Database, Types> = {
+  sqlite: { bytes: sql.raw('blob') },
+  postgres: { bytes: sql.raw('bytea') },
+}
+
+/** All migrations for a database, by name; names sort in the order in which they apply. */
+export function migrations(database: Database): Record<string, Migration> {
+  return { '0001-first': { up: (db) => first(db, types[database]) } }
+}
+
+async function first(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
+  await db.schema
+    .createTable('users')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('username', 'text', (c) => c.notNull().unique())
+    .addColumn('password_hash', 'text', (c) => c.notNull())
+    .addColumn('account_info', 'text', (c) => c.notNull())
+    .addColumn('is_administrator', 'integer', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .execute()
+
+  await db.schema
+    .createTable('access_tokens')
+    .addColumn('hash', 'text', (c) => c.primaryKey())
+    .addColumn('hint', 'text', (c) => c.notNull())
+    .addColumn('kind', 'text', (c) => c.notNull())
+    .addColumn('user_id', 'text', (c) => c.notNull().references('users.id').onDelete('cascade'))
+    .addColumn('client', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint')
+    .execute()
+  await db.schema.createIndex('access_tokens_user').on('access_tokens').column('user_id').execute()
+
+  await db.schema
+    .createTable('devices')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('name', 'text')
+    .addColumn('name_key', 'text')
+    .addColumn('owner_id', 'text', (c) => c.references('users.id').onDelete('set null'))
+    .addColumn('platform_id', 'integer')
+    .addColumn('product_id', 'integer')
+    .addColumn('product_version', 'integer')
+    .addColumn('notes', 'text')
+    .addColumn('public_key', 'text')
+    .addColumn('key_algorithm', 'text')
+    .addColumn('provisioned_by', 'text')
+    .addColumn('last_ip', 'text')
+    .addColumn('last_heard_at', 'bigint')
+    .addColumn('last_handshake_at', 'bigint')
+    .addColumn('functions', 'text')
+    .addColumn('variables', 'text')
+    .addColumn('describe', 'text')
+    .addColumn('status', 'text', (c) => c.notNull())
+    .addColumn('updates_enabled', 'integer', (c) => c.notNull())
+    .addColumn('updates_forced', 'integer', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .execute()
+  // A null is equal to nothing in either database: unclaimed and unnamed devices do not collide.
+  await db.schema.createIndex('devices_name').unique().on('devices').columns(['owner_id', 'name_key']).execute()
+
+  await db.schema
+    .createTable('claim_codes')
+    .addColumn('code', 'text', (c) => c.primaryKey())
+    .addColumn('user_id', 'text', (c) => c.notNull().references('users.id').onDelete('cascade'))
+    .addColumn('device_id', 'text')
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint', (c) => c.notNull())
+    .execute()
+
+  await db.schema
+    .createTable('binaries')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('user_id', 'text', (c) => c.notNull().references('users.id').onDelete('cascade'))
+    .addColumn('platform_id', 'integer', (c) => c.notNull())
+    .addColumn('target', 'text', (c) => c.notNull())
+    .addColumn('content', bytes, (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('expires_at', 'bigint', (c) => c.notNull())
+    .execute()
+  await db.schema.createIndex('binaries_expiry').on('binaries').column('expires_at').execute()
+
+  await db.schema
+    .createTable('update_jobs')
+    .addColumn('id', 'text', (c) => c.primaryKey())
+    .addColumn('device_id', 'text', (c) => c.notNull())
+    .addColumn('kind', 'text', (c) => c.notNull())
+    .addColumn('state', 'text', (c) => c.notNull())
+    .addColumn('requested_by', 'text')
+    .addColumn('file', bytes)
+    .addColumn('detail', 'text', (c) => c.notNull())
+    .addColumn('created_at', 'bigint', (c) => c.notNull())
+    .addColumn('updated_at', 'bigint', (c) => c.notNull())
+    .addColumn('finished_at', 'bigint')
+    .execute()
+  await db.schema.createIndex('update_jobs_device').on('update_jobs').column('device_id').execute()
+}
