@@ -1,1 +1,40 @@
-export {}
+/** Module format, platforms, Device OS versions, dependency rules and the update planner. Pure: no I/O, no clock. */
+
+export { crc32, sha256, sha256Hex } from './checksums.ts'
+export {
+  type DescribedModule,
+  describeChecks,
+  type ModuleStore,
+  type SystemDescribe,
+  updateChecks,
+  validity,
+} from './describe.ts'
+export { buildModule, type ModuleSpec, moduleSpec } from './module/build.ts'
+export { ModuleFormatError, type ModuleFormatErrorCode, ModuleSpecError } from './module/error.ts'
+export type { ModuleExtension } from './module/extensions.ts'
+export { type FirmwareModule, type ParseOptions, parseModule, productOf } from './module/parse.ts'
+export { type DependencyField, locatePrefix, locatePrefixOnDevice, moduleFlags } from './module/prefix.ts'
+export {
+  type AssetRef,
+  type ModuleDependency,
+  type ModuleFunction,
+  type ModuleRef,
+  moduleFunctionCode,
+  moduleFunctionLetter,
+  moduleFunctionOf,
+  moduleFunctionOfLetter,
+  moduleFunctions,
+  moduleKey,
+  moduleLabel,
+} from './module-function.ts'
+export type { AssetLimits, ModuleSlot, Platform, PrefixRule } from './platforms/platform.ts'
+export { platformById, platformByName, platforms, slotBounds, slotOf } from './platforms/platforms.ts'
+export { systemErrorMessage, type UpdateResult, updateResult } from './system-error.ts'
+export {
+  type DeviceOsRelease,
+  deviceOsRelease,
+  deviceOsReleaseOfModule,
+  deviceOsReleases,
+  type ReleaseState,
+} from './versions/device-os-releases.ts'
+export { compareSemver, formatSemver, parseSemver, type Semver } from './versions/semver.ts'
