@@ -1,0 +1,97 @@
+/** Who may come in: users, their passwords and their tokens. */
+import { randomBytes } from 'node:crypto'
+import type { Store } from '../store/store.ts'
+import { defaultLoginLimits, type LoginLimits, LoginThrottle } from './login-throttle.ts'
+import { defaultCost, type PasswordCost } from './passwords.ts'
+import { type TokenInfo, Tokens } from './tokens.ts'
+import { type User, Users } from './users.ts'
+
+export interface IdentityOptions {
+  readonly store: Store
+  /** Unix milliseconds. */
+  readonly now: () => number
+  readonly passwordCost?: PasswordCost
+  readonly loginLimits?: LoginLimits
+}
+
+/** Who made a request, and with what. */
+export interface Session {
+  readonly user: User
+  readonly token: TokenInfo
+}
+
+export type LoginResult =
+  | { readonly ok: true; readonly user: User }
+  | { readonly ok: false; readonly error: 'bad-credentials' }
+  /** @param retryAfter milliseconds */
+  | { readonly ok: false; readonly error: 'too-many-failures'; readonly retryAfter: number }
+
+export interface Administrator {
+  readonly username: string
+  /** Only when it was made up now: it is nowhere else. */
+  readonly password?: string
+}
+
+export class Identity {
+  readonly users: Users
+  readonly tokens: Tokens
+  readonly #throttle: LoginThrottle
+  readonly #now: () => number
+
+  private constructor(users: Users, tokens: Tokens, throttle: LoginThrottle, now: () => number) {
+    this.users = users
+    this.tokens = tokens
+    this.#throttle = throttle
+    this.#now = now
+  }
+
+  static async open({ store, now, passwordCost, loginLimits }: IdentityOptions): Promise<Identity> {
+    const users = await Users.open(store, now, passwordCost ?? defaultCost)
+    const tokens = await Tokens.open(store, now)
+    return new Identity(users, tokens, new LoginThrottle(loginLimits ?? defaultLoginLimits), now)
+  }
+
+  /**
+   * Sees to it that there is an administrator.
+   *
+   * At the first start one is made; without a password it gets a random one, which is returned for the starter to show.
+   * Later, a password that is given for the administrator and differs from the present one is set.
+   */
+  async ensureAdministrator({ username, password }: { username: string; password?: string }): Promise<Administrator> {
+    const existing = this.users.administrators()[0]
+    if (existing && password === undefined) return { username: existing.username }
+    const user = this.users.find(username)
+    if (user?.administrator && password !== undefined) {
+      if (!(await this.users.verify(username, password))) await this.users.setPassword(user.id, password)
+      return { username: user.username }
+    }
+    const made = password ?? randomBytes(15).toString('base64url')
+    const created = await this.users.create(username, made, { administrator: true })
+    return { username: created.username, ...(password === undefined && { password: made }) }
+  }
+
+  /**
+   * Checks a name and password that came from `host`.
+   * @param host undefined for one that is exempt from throttling (loopback)
+   */
+  async login(username: string, password: string, host: string | undefined): Promise<LoginResult> {
+    const name = username.trim().toLowerCase()
+    if (host !== undefined) {
+      const retryAfter = this.#throttle.wait(host, name, this.#now())
+      if (retryAfter > 0) return { ok: false, error: 'too-many-failures', retryAfter }
+      // Counted before the slow check, so that tries at the same time count too.
+      this.#throttle.failed(host, name, this.#now())
+    }
+    const user = await this.users.verify(username, password)
+    if (!user) return { ok: false, error: 'bad-credentials' }
+    if (host !== undefined) this.#throttle.succeeded(host, name)
+    return { ok: true, user }
+  }
+
+  /** Who a token belongs to; undefined when it is not good. From memory alone. */
+  authenticate(token: string): Session | undefined {
+    const info = this.tokens.check(token)
+    const user = info && this.users.get(info.userId)
+    return user && { user, token: info }
+  }
+}
