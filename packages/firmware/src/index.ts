@@ -1,6 +1,26 @@
 /** Module format, platforms, Device OS versions, dependency rules and the update planner. Pure: no I/O, no clock. */
 
 export { crc32, sha256, sha256Hex } from './checksums.ts'
+export { type AcceptanceRules, acceptsUpdate, bootRules, updateRules } from './dependencies/acceptance.ts'
+export { type BootCheck, type BootOptions, bootCheck, type SafeModeReason } from './dependencies/boot-check.ts'
+export {
+  findInstalled,
+  type InstalledModule,
+  type InstalledModules,
+  installedModule,
+  installedModules,
+  satisfies,
+  type VersionedModule,
+} from './dependencies/installed.ts'
+export { missingAssets, missingDependencies } from './dependencies/missing.ts'
+export {
+  type ModuleValidation,
+  maxCombinedModules,
+  resultOf,
+  type UpdateValidation,
+  validateModule,
+  validateUpdate,
+} from './dependencies/validate.ts'
 export {
   type DescribedModule,
   describeChecks,
@@ -27,8 +47,10 @@ export {
   moduleKey,
   moduleLabel,
 } from './module-function.ts'
+export type { CatalogueModule } from './planner/catalogue.ts'
+export { type Plan, planHealing } from './planner/planner.ts'
 export type { AssetLimits, ModuleSlot, Platform, PrefixRule } from './platforms/platform.ts'
-export { platformById, platformByName, platforms, slotBounds, slotOf } from './platforms/platforms.ts'
+export { platformById, platformByName, platforms, slotEnd, slotOf } from './platforms/platforms.ts'
 export { systemErrorMessage, type UpdateResult, updateResult } from './system-error.ts'
 export {
   type DeviceOsRelease,

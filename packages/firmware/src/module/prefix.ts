@@ -99,6 +99,7 @@ export function locatePrefix(bytes: Uint8Array): number {
 
 /** Where the prefix is, as the platform's own firmware finds it. */
 export function locatePrefixOnDevice(bytes: Uint8Array, rule: PrefixRule): number {
+  if (rule === 'scan') return locatePrefix(bytes)
   if (rule === 'none' || bytes.length < 8) return 0
   const view = viewOf(bytes)
   const word = view.getUint32(0, true)

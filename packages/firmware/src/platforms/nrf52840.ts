@@ -7,7 +7,8 @@ const otaRegionSize = 1_536_000
 /** Prefix offset 8 of modules for the ESP32 co-processor (1.2). */
 export const esp32McuTarget = 0x21
 
-// Device OS 3.1.0 gave the application 256 KiB; until then the system part could reach to 0xd4000.
+// Device OS 3.1.0 gave the application 256 KiB; until then the system part could reach to 0xd4000. It
+// started at 0x30000 until 6.2.0; devices do not test where a module starts.
 const firstWithLargeUserPart = 3100
 
 const bootloader: ModuleSlot = { function: 'bootloader', index: 0, start: 0xf4000, end: 0x100000, maxSize: 0xc000 }
@@ -18,7 +19,7 @@ const systemPart: ModuleSlot = {
   start: 0x28000,
   end: 0xb4000,
   maxSize: 0x8c000,
-  earlier: { before: firstWithLargeUserPart, start: 0x30000, end: 0xd4000 },
+  earlier: { before: firstWithLargeUserPart, end: 0xd4000 },
 }
 
 // A board whose line ended before 3.1.0 knows only the old bounds.

@@ -33,6 +33,7 @@ export const otherPlatforms: readonly Platform[] = [
       { function: 'bootloader', index: 0, start: 0, end: 10 * MiB, maxSize: 10 * MiB },
       { function: 'mono_firmware', index: 0, start: 0, end: 10 * MiB, maxSize: 10 * MiB },
     ],
+    prefixRule: 'scan',
     otaRegionSize: 10 * MiB,
     otaV3: true,
   },

@@ -17,14 +17,19 @@ export interface ModuleSlot extends ModuleRef {
   readonly growsDown?: true
   /** Not the main MCU: the co-processor that the module is for (prefix offset 8). */
   readonly mcuTarget?: number
-  /** Bounds that Device OS before system module `before` enforced. */
-  readonly earlier?: { readonly before: number; readonly start: number; readonly end: number }
+  /** The end that Device OS before system module `before` enforced. */
+  readonly earlier?: { readonly before: number; readonly end: number }
+  /** The part exists from this system module number on; older systems have none. */
+  readonly since?: number
   /** Signed for one device at the factory; a foreign one bricks it, so it is never sent (1.8). */
   readonly factoryOnly?: true
 }
 
-/** How a device finds the prefix behind a vector table or image header (1.1). */
-export type PrefixRule = 'stm32f1' | 'bluz' | 'stm32f2' | 'nrf52840' | 'rtl872x' | 'none'
+/**
+ * How a device finds the prefix behind a vector table or image header (1.1). `scan` looks for it as
+ * host tools do; with `none` it always comes first.
+ */
+export type PrefixRule = 'stm32f1' | 'bluz' | 'stm32f2' | 'nrf52840' | 'rtl872x' | 'scan' | 'none'
 
 export interface AssetLimits {
   /** Bytes of all assets together, in units of storage. */

@@ -37,10 +37,10 @@ export function slotOf(platform: Platform, module: ModuleRef): ModuleSlot | unde
 }
 
 /**
- * The bounds of a slot on a device that runs Device OS of system module `systemVersion`, or in the
- * newest one when that is not known.
+ * The first address behind a slot on a device that runs Device OS of system module `systemVersion`,
+ * or on the newest one when that is not known.
  */
-export function slotBounds(slot: ModuleSlot, systemVersion?: number): { start: number; end: number } {
+export function slotEnd(slot: ModuleSlot, systemVersion?: number): number {
   const { earlier } = slot
-  return earlier && systemVersion !== undefined && systemVersion < earlier.before ? earlier : slot
+  return earlier && systemVersion !== undefined && systemVersion < earlier.before ? earlier.end : slot.end
 }

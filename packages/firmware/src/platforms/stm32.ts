@@ -20,7 +20,7 @@ const electronSlots: readonly ModuleSlot[] = [
   slot('bootloader', 0, 0x0800_0000, 16 * KiB),
   slot('system_part', 1, 0x0802_0000, 128 * KiB),
   slot('system_part', 2, 0x0804_0000, 128 * KiB),
-  slot('system_part', 3, 0x0806_0000, 128 * KiB),
+  { ...slot('system_part', 3, 0x0806_0000, 128 * KiB), since: 100 },
   slot('user_part', 1, 0x0808_0000, 128 * KiB),
   slot('mono_firmware', 0, 0x0802_0000, 384 * KiB),
 ]
