@@ -17,4 +17,27 @@ export {
   uriPath,
 } from './coap/options.ts'
 export { ProtocolError } from './protocol-error.ts'
+export type { TcpClientChannelHandlers, TcpClientChannelOptions, TcpClientEstablished } from './tcp/client-channel.ts'
+export { TcpClientChannel } from './tcp/client-channel.ts'
+export type { Identity } from './tcp/handshake.ts'
+export type { HandshakeStep } from './tcp/handshake-step.ts'
+export { handshakeReadTimeout, handshakeStepHints, handshakeTimeout } from './tcp/handshake-step.ts'
+export {
+  checkServerKey,
+  devicePrivateKeyDer,
+  devicePublicKeyDer,
+  devicePublicKeyFromDer,
+  devicePublicKeySize,
+  generateDeviceKey,
+  generateServerKey,
+  isDevicePublicKey,
+  loadDeviceKey,
+  loadServerKey,
+  serverPublicKeyDer,
+  serverPublicKeyFromDer,
+  serverPublicKeySize,
+} from './tcp/keys.ts'
+export { defaultMaxInboundFrame, defaultMaxMessageSize } from './tcp/limits.ts'
+export type { TcpServerChannelHandlers, TcpServerChannelOptions, TcpServerEstablished } from './tcp/server-channel.ts'
+export { TcpServerChannel } from './tcp/server-channel.ts'
 export type { Millis } from './time.ts'
