@@ -66,7 +66,7 @@ describe('a compilation', { concurrency: 2 }, () => {
           export function loop(): void {}
         `,
         'src/lib.ts':
-          'export enum Colour { Red = 7 }\nexport const greeting = (name: string): string => `hello ${name}`\n',
+          'export enum Colour { Red = 7 }\nexport const greeting = (name: string): string => ["hello", name].join(" ")\n',
         'data.json': '{"name": "Aloe"}',
         'src/unused.ts': 'this is not even TypeScript',
       }),

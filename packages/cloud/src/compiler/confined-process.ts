@@ -99,8 +99,8 @@ function crash(detail: string): ProcessOutcome {
 /** Nothing of the cloud's environment goes along, for it may hold secrets. */
 function environment(limits: ProcessLimits): Record<string, string> {
   const kept: Record<string, string> = { GOMEMLIMIT: `${Math.floor(limits.memory / 2)}B` }
-  const systemRoot = process.env['SystemRoot']
-  if (systemRoot !== undefined) kept['SystemRoot'] = systemRoot
+  const systemRoot = process.env.SystemRoot
+  if (systemRoot !== undefined) kept.SystemRoot = systemRoot
   return kept
 }
 

@@ -52,7 +52,7 @@ describe('an import of an application', () => {
         const resolution = resolveImport(files, 'src/index.ts', segments.join('/'))
         if (resolution.kind === 'file') assert.ok(files.has(resolution.path))
       }),
-      { numRuns: Number(process.env['ALOE_FUZZ_RUNS'] ?? 200) },
+      { numRuns: Number(process.env.ALOE_FUZZ_RUNS ?? 200) },
     )
   })
 })

@@ -107,7 +107,7 @@ describe('an upload', () => {
           assert.ok(error instanceof SourceError)
         }
       }),
-      { numRuns: Number(process.env['ALOE_FUZZ_RUNS'] ?? 200) },
+      { numRuns: Number(process.env.ALOE_FUZZ_RUNS ?? 200) },
     )
   })
 })

@@ -98,7 +98,7 @@ export async function readReleaseFolder(folder: string): Promise<CatalogueReleas
   if (!isState(state)) fail(`manifest.json: state ${state} is not ga, preview or archived`)
   const platformId = number('platformId')
   const files: CatalogueFile[] = []
-  for (const entry of list(manifest['modules'], () => fail('manifest.json: modules is not a list'))) {
+  for (const entry of list(manifest.modules, () => fail('manifest.json: modules is not a list'))) {
     const file = await readModuleFile(folder, platformId, manifestModule(entry, fail), fail)
     if (files.some(({ filename }) => filename === file.filename)) fail(`manifest.json names ${file.filename} twice`)
     files.push(file)
@@ -110,11 +110,11 @@ export async function readReleaseFolder(folder: string): Promise<CatalogueReleas
     platformId,
     systemVersion: number('systemVersion'),
     bootloaderVersion: number('bootloaderVersion'),
-    prerelease: manifest['prerelease'] === true,
+    prerelease: manifest.prerelease === true,
     state: state as ReleaseState,
     files,
-    types: manifest['types'] === undefined ? '' : await readTypes(folder, text('types'), fail),
-    api: list(manifest['api'] ?? [], () => fail('manifest.json: api is not a list')).map((entry) => {
+    types: manifest.types === undefined ? '' : await readTypes(folder, text('types'), fail),
+    api: list(manifest.api ?? [], () => fail('manifest.json: api is not a list')).map((entry) => {
       const { name, since } = record(entry, () => fail('manifest.json: an entry of api is not an object'))
       if (typeof name !== 'string' || typeof since !== 'string') return fail('manifest.json: api wants name and since')
       return { name, since }

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -172,7 +172,7 @@ describe('the catalogue', () => {
       /leads out/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['types'] = '../../x.d.ts'
+          m.types = '../../x.d.ts'
         }),
     ],
     [
@@ -180,7 +180,7 @@ describe('the catalogue', () => {
       /is not a version/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['version'] = 'newest'
+          m.version = 'newest'
         }),
     ],
     [
@@ -188,7 +188,7 @@ describe('the catalogue', () => {
       /state done is not/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['state'] = 'done'
+          m.state = 'done'
         }),
     ],
     [
@@ -196,7 +196,7 @@ describe('the catalogue', () => {
       /systemVersion is not a number/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['systemVersion'] = 70_000
+          m.systemVersion = 70_000
         }),
     ],
     [
@@ -204,7 +204,7 @@ describe('the catalogue', () => {
       /has platform 43; the manifest says 12/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['platformId'] = 12
+          m.platformId = 12
         }),
     ],
     [
@@ -212,7 +212,7 @@ describe('the catalogue', () => {
       /lists no modules/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['modules'] = []
+          m.modules = []
         }),
     ],
     [
@@ -220,7 +220,7 @@ describe('the catalogue', () => {
       /is not the name of a module file/,
       (folder) =>
         editManifest(folder, (m) => {
-          m['modules'] = [{ filename: '../x.bin', function: 'bootloader', index: 0, version: 1, size: 1, sha256: '' }]
+          m.modules = [{ filename: '../x.bin', function: 'bootloader', index: 0, version: 1, size: 1, sha256: '' }]
         }),
     ],
   ]
@@ -235,7 +235,7 @@ describe('the catalogue', () => {
   it('refuses a module that the manifest calls by another version', async () => {
     const folder = await damaged('renamed', (folder) =>
       editManifest(folder, (manifest) => {
-        const modules = manifest['modules']
+        const modules = manifest.modules
         assert.ok(Array.isArray(modules))
         modules[1].version = 2999
       }),
