@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
-import { reserved, Subscribers } from './subscribers.ts'
+import { Subscribers } from './subscribers.ts'
 
 function receivers(subscribers: Subscribers<string>, owner: string, name: string): string[] {
   const found: string[] = []
@@ -32,11 +32,6 @@ describe('subscribers of an owner', () => {
     subscribers.add('ann', 's', 'a')
     assert.deepEqual(receivers(subscribers, 'ann', 'particle/device/updates/forced'), [])
     assert.deepEqual(receivers(subscribers, 'ann', 'spark/device/reset'), [])
-    assert.equal(reserved('Spark/x'), true)
-    assert.equal(reserved('PARTICLE'), true)
-    assert.equal(reserved('sparrow'), false)
-    assert.equal(reserved('part'), false)
-    assert.equal(reserved(''), false)
   })
 
   it('agree with a plain comparison of all of them, through additions and removals', () => {

@@ -5,6 +5,8 @@
  * for their own name cost an event a handful of look-ups and not ten thousand comparisons.
  */
 
+import { isReservedEventName } from '../events/event.ts'
+
 interface OwnerIndex<T> {
   readonly byPrefix: Map<string, Set<T>>
   /** How many prefixes there are of each length. */
@@ -46,10 +48,15 @@ export class Subscribers<T> {
     if (index.byPrefix.size === 0) this.#owners.delete(owner)
   }
 
-  /** Calls `visit` once for every subscriber of `owner` whose prefix the name has. */
+  /**
+   * Calls `visit` once for every subscriber of `owner` whose prefix the name has.
+   *
+   * Names of the system reach nobody: Device OS acts on them (3.16), whoever they came from, so they never go from one
+   * device or user to a device.
+   */
   forEach(owner: string, name: string, visit: (subscriber: T) => void): void {
     const index = this.#owners.get(owner)
-    if (!index || reserved(name)) return
+    if (!index || isReservedEventName(name)) return
     let first: Set<T> | undefined
     let all: Set<T> | undefined
     for (const length of index.lengths.keys()) {
@@ -64,15 +71,4 @@ export class Subscribers<T> {
     }
     for (const subscriber of all ?? first ?? []) visit(subscriber)
   }
-}
-
-/**
- * True for the names that only the system uses (device-protocol.md 3.9). Events with them never go from one device or
- * user to a device: Device OS acts on them (3.16), whoever they came from.
- */
-export function reserved(name: string): boolean {
-  const start = name.charCodeAt(0) | 0x20
-  if (start !== 0x73 && start !== 0x70) return false // neither "s" nor "p": the usual case, decided cheaply
-  const lower = name.slice(0, 8).toLowerCase()
-  return lower.startsWith('spark') || lower === 'particle'
 }

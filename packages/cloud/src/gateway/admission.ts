@@ -1,0 +1,90 @@
+/**
+ * Who is let in (device-protocol.md 1.2, step 4): a device with the key that is registered for its id, and with open
+ * enrolment also one that was never seen, whose key is kept from then on.
+ */
+import type { KeyObject } from 'node:crypto'
+import { devicePublicKeyFromDer } from '@aloe/protocol'
+
+/** What is known of a device when it asks to be let in. */
+export interface KnownKey {
+  /** SPKI DER in base64; null or absent when none was ever registered. */
+  readonly publicKey?: string | null | undefined
+}
+
+export interface AdmissionPolicy {
+  /** A device without a registered key is let in, and its key registered. */
+  readonly openEnrolment: boolean
+  lookup(deviceId: string): KnownKey | undefined
+  /** Makes the key durable. Rejects, or leaves another key in place, when somebody else was faster. */
+  enrol(deviceId: string, publicKey: Uint8Array): Promise<unknown>
+}
+
+export type Admission =
+  | { readonly ok: true; readonly publicKey: KeyObject; readonly enrolled: boolean }
+  | { readonly ok: false; readonly step: AdmissionStep; readonly reason: string }
+
+/** Where an admission can fail; these stand beside the steps of the handshake in logs and in the API. */
+export type AdmissionStep = 'identify' | 'key'
+
+function refuse(step: AdmissionStep, reason: string): Admission {
+  return { ok: false, step, reason }
+}
+
+/**
+ * Decides over a device that showed its id and (all but the oldest firmware) its public key.
+ *
+ * Answers at once when the device is registered, so that an ordinary connect costs no trip through the event loop, and
+ * with a promise when a key has to be stored first.
+ *
+ * @param offered SPKI DER of the key that the device presented
+ */
+export function admit(
+  policy: AdmissionPolicy,
+  deviceId: string,
+  offered: Uint8Array | undefined,
+): Admission | Promise<Admission> {
+  const known = policy.lookup(deviceId)
+  if (known?.publicKey) return admitKnown(known.publicKey, offered)
+  if (!policy.openEnrolment) {
+    return known
+      ? refuse('identify', 'no public key is registered for this device: provision its key')
+      : refuse('identify', 'unknown device: provision its public key, or start the cloud with open enrolment')
+  }
+  if (!offered) return refuse('identify', 'the device sent no public key that could be enrolled')
+  return enrol(policy, deviceId, offered)
+}
+
+function admitKnown(registered: string, offered: Uint8Array | undefined): Admission {
+  const der = Buffer.from(registered, 'base64')
+  if (offered && !der.equals(offered)) {
+    return refuse('key', 'the device presented another public key than the one registered for it')
+  }
+  const publicKey = readKey(der)
+  if (!publicKey) return refuse('key', 'the registered public key is not RSA of 1024 bits, which devices on TCP need')
+  return { ok: true, publicKey, enrolled: false }
+}
+
+async function enrol(policy: AdmissionPolicy, deviceId: string, offered: Uint8Array): Promise<Admission> {
+  const publicKey = readKey(offered)
+  if (!publicKey) return refuse('key', 'the device presented no RSA public key of 1024 bits')
+  try {
+    await policy.enrol(deviceId, offered)
+  } catch (error) {
+    return refuse('key', `the key could not be enrolled: ${error instanceof Error ? error.message : String(error)}`)
+  }
+  // Two devices may claim the same new id at once: only the one whose key was stored is let in.
+  const stored = policy.lookup(deviceId)?.publicKey
+  if (!stored || !Buffer.from(stored, 'base64').equals(offered)) {
+    return refuse('key', 'another device enrolled under this id at the same moment')
+  }
+  return { ok: true, publicKey, enrolled: true }
+}
+
+/** Device keys on TCP are RSA-1024 (device-protocol.md 1.1): the answer of the handshake has room for no other. */
+function readKey(der: Uint8Array): KeyObject | undefined {
+  try {
+    return devicePublicKeyFromDer(der)
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,530 @@
+/**
+ * The gateway on TCP: takes sockets, keeps one connection per device, and walks events and requests through it.
+ * The walk of an event touches memory only.
+ */
+import type { KeyObject } from 'node:crypto'
+import { createServer, type Server, type Socket } from 'node:net'
+import {
+  type Describe,
+  type DeviceEvent,
+  decodeVariable,
+  describeToJson,
+  type Hello,
+  type Millis,
+  noProduct,
+  type RequestResult,
+  type Subscription,
+  type VariableType,
+  type Vital,
+} from '@aloe/protocol'
+import type { Logger } from 'pino'
+import type { Bus } from '../bus/bus.ts'
+import type { DeviceRecord } from '../devices/device.ts'
+import type { DeviceRegistry } from '../devices/registry.ts'
+import { type CloudEvent, isEventName, isReservedEventName } from '../events/event.ts'
+import { type Admission, type AdmissionPolicy, admit } from './admission.ts'
+import { type ConnectionHost, DeviceConnection } from './connection.ts'
+import { DeadlineWheel } from './deadlines.ts'
+import { aboutDevice, deviceEvent } from './device-event.ts'
+import { answerQuestion, newAppHash } from './device-facts.ts'
+import type {
+  ConnectionInfo,
+  DescribeKind,
+  DeviceObserver,
+  Gateway,
+  RunningUpdate,
+  UpdateOptions,
+  VariableValue,
+} from './gateway.ts'
+import { defaultLimits, type GatewayLimits, requestTimeouts } from './limits.ts'
+import { runUpdate } from './running-update.ts'
+import { Subscribers } from './subscribers.ts'
+import { readSystemEvent } from './system-event.ts'
+import { vitalsJson } from './vitals-json.ts'
+
+/** The part of the registry that the gateway uses. */
+export type GatewayRegistry = Pick<
+  DeviceRegistry,
+  | 'get'
+  | 'enrol'
+  | 'claimByCode'
+  | 'recordConnection'
+  | 'recordDescribe'
+  | 'recordStatus'
+  | 'recordUpdatesEnabled'
+  | 'recordRefusal'
+  | 'heard'
+>
+
+export interface TcpGatewayOptions {
+  readonly host: string
+  /** 0 takes a free one. */
+  readonly port: number
+  /** RSA-2048. */
+  readonly serverKey: KeyObject
+  readonly registry: GatewayRegistry
+  readonly bus: Bus
+  readonly log: Logger
+  readonly openEnrolment?: boolean
+  readonly limits?: Partial<GatewayLimits>
+  /** Monotonic milliseconds. */
+  readonly now?: () => Millis
+  /** Unix milliseconds. */
+  readonly wallClock?: () => number
+}
+
+/** How often the sessions' deadlines are looked at. */
+const tick: Millis = 100
+/** `last heard` is good to the second; the registry need not hear of every message. */
+const heardEvery: Millis = 1_000
+
+/** Opens the port; resolves when devices can connect. */
+export async function startTcpGateway(options: TcpGatewayOptions): Promise<Gateway> {
+  const gateway = new TcpGateway(options)
+  await gateway.listen(options.host, options.port)
+  return gateway
+}
+
+class TcpGateway implements Gateway, ConnectionHost {
+  readonly serverKey: KeyObject
+  readonly limits: GatewayLimits
+  readonly now: () => Millis
+  readonly #wallClock: () => number
+  readonly #registry: GatewayRegistry
+  readonly #bus: Bus
+  readonly #log: Logger
+  readonly #policy: AdmissionPolicy
+  readonly #server: Server
+  readonly #wheel: DeadlineWheel
+  /** Every open socket. */
+  readonly #connections = new Set<DeviceConnection>()
+  /** The devices that are online. */
+  readonly #devices = new Map<string, DeviceConnection>()
+  readonly #subscribers = new Subscribers<DeviceConnection>()
+  readonly #observers = new Set<DeviceObserver>()
+  #ticker: NodeJS.Timeout | undefined
+  #unsubscribe: (() => void) | undefined
+  #closing = false
+
+  constructor(options: TcpGatewayOptions) {
+    const { registry } = options
+    this.serverKey = options.serverKey
+    this.limits = { ...defaultLimits, ...options.limits }
+    this.now = options.now ?? (() => performance.now())
+    this.#wallClock = options.wallClock ?? Date.now
+    this.#registry = registry
+    this.#bus = options.bus
+    this.#log = options.log
+    this.#policy = {
+      openEnrolment: options.openEnrolment ?? false,
+      lookup: (id) => registry.get(id),
+      enrol: (id, key) => registry.enrol(id, key),
+    }
+    this.#wheel = new DeadlineWheel(this.now())
+    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+  }
+
+  async listen(host: string, port: number): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host, port, backlog: 1_024 }, () => {
+        this.#server.off('error', reject)
+        resolve()
+      })
+    })
+    this.#server.on('error', (error) => this.#log.error({ error }, 'the gateway cannot take connections'))
+    this.#ticker = setInterval(() => this.#wheel.advance(this.now()), tick)
+    this.#unsubscribe = this.#bus.subscribe((event) => this.#distribute(event))
+  }
+
+  get tcpPort(): number {
+    const address = this.#server.address()
+    return typeof address === 'object' && address ? address.port : 0
+  }
+
+  get connected(): number {
+    return this.#devices.size
+  }
+
+  #accept(socket: Socket): void {
+    const { maxConnections, maxHandshakes } = this.limits
+    const full =
+      this.#connections.size >= maxConnections
+        ? 'the gateway has as many connections as it may have'
+        : this.#connections.size - this.#devices.size >= maxHandshakes
+          ? 'too many devices are connecting at once'
+          : undefined
+    if (full || this.#closing) {
+      const address = `${socket.remoteAddress}:${socket.remotePort}`
+      socket.destroy()
+      if (full) this.#recordRefusal({ address, step: 'accept', reason: full })
+      return
+    }
+    const connection = new DeviceConnection(this, socket)
+    this.#connections.add(connection)
+    connection.start()
+  }
+
+  // What connections ask for.
+
+  unixTime = (): number => Math.floor(this.#wallClock() / 1_000)
+
+  admit(deviceId: string, publicKey: Uint8Array | undefined): Admission | Promise<Admission> {
+    return admit(this.#policy, deviceId, publicKey)
+  }
+
+  schedule(connection: DeviceConnection, at: Millis): void {
+    this.#wheel.schedule(connection, at)
+  }
+
+  unschedule(connection: DeviceConnection): void {
+    this.#wheel.cancel(connection)
+  }
+
+  refused(connection: DeviceConnection, step: string, reason: string): void {
+    if (this.#closing) return
+    const address = `${connection.address}:${connection.port}`
+    const { deviceId } = connection
+    this.#recordRefusal(deviceId ? { deviceId, address, step, reason } : { address, step, reason })
+  }
+
+  #recordRefusal(refusal: { deviceId?: string; address: string; step: string; reason: string }): void {
+    this.#log.warn(refusal, 'device not let in')
+    this.#registry.recordRefusal(refusal)
+  }
+
+  online(connection: DeviceConnection, hello: Hello): void {
+    const { deviceId, address } = connection
+    this.#devices.get(deviceId)?.close('the device connected again')
+    this.#devices.set(deviceId, connection)
+    connection.since = this.#wallClock()
+    // A device without a product: its product is its platform (cloud-api.md 0.4).
+    const none = hello.productId === noProduct
+    this.#registry.recordConnection(deviceId, {
+      address,
+      platformId: hello.platformId,
+      productId: none ? hello.platformId : hello.productId,
+      productVersion: none ? 0 : hello.productVersion,
+    })
+    const record = this.#registry.get(deviceId)
+    connection.ownerId = record?.ownerId ?? null
+    this.#log.info({ deviceId, address, platformId: hello.platformId, enrolled: connection.enrolled }, 'device online')
+    if (record) this.#publish(record, 'spark/status', 'online')
+    for (const observer of this.#observers) observer.online?.(deviceId, hello)
+  }
+
+  closed(connection: DeviceConnection, reason: string): void {
+    this.#connections.delete(connection)
+    const { deviceId } = connection
+    if (this.#devices.get(deviceId) !== connection) return
+    this.#devices.delete(deviceId)
+    this.#unindex(connection)
+    const goodbye = connection.goodbyeReason
+    this.#log.info({ deviceId, reason, goodbye }, 'device offline')
+    const record = this.#registry.get(deviceId)
+    if (record) this.#publish(record, 'spark/status', 'offline')
+    for (const observer of this.#observers) observer.offline?.(deviceId, reason)
+  }
+
+  heard(connection: DeviceConnection): void {
+    if (connection.lastReceived - connection.heardAt < heardEvery) return
+    connection.heardAt = connection.lastReceived
+    this.#registry.heard(connection.deviceId)
+    this.#checkOwner(connection)
+  }
+
+  // Events.
+
+  /** From a device. The hot path. */
+  event(connection: DeviceConnection, event: DeviceEvent): void {
+    const record = this.#registry.get(connection.deviceId)
+    if (!record || !isEventName(event.name)) return
+    if (isReservedEventName(event.name)) {
+      this.#systemEvent(connection, record, event)
+      return
+    }
+    this.#bus.publish(deviceEvent(record, event, this.#wallClock()))
+  }
+
+  /** From the bus to the devices that subscribed. */
+  #distribute(event: CloudEvent): void {
+    if (event.owner === undefined) return
+    const { owner } = event
+    let data: Uint8Array | undefined
+    this.#subscribers.forEach(owner, event.name, (connection) => {
+      // Between a change of owner and its arrival in the index nothing may leak.
+      if (this.#registry.get(connection.deviceId)?.ownerId !== owner) return
+      if (connection.congested || !connection.session) return
+      data ??= event.raw ?? (event.data === null ? undefined : Buffer.from(event.data, 'utf8'))
+      connection.session.deliver(
+        {
+          name: event.name,
+          ttl: event.ttl,
+          ...(data && { data }),
+          ...(event.contentType !== undefined && { contentType: event.contentType }),
+        },
+        this.now(),
+      )
+      connection.reschedule()
+    })
+  }
+
+  subscribed(connection: DeviceConnection, subscription: Subscription): void {
+    if (connection.ownerId !== null) this.#subscribers.add(connection.ownerId, subscription.prefix, connection)
+  }
+
+  #unindex(connection: DeviceConnection): void {
+    if (connection.ownerId === null) return
+    for (const { prefix } of connection.session?.subscriptions ?? []) {
+      this.#subscribers.remove(connection.ownerId, prefix, connection)
+    }
+  }
+
+  #checkOwner(connection: DeviceConnection): void {
+    const ownerId = this.#registry.get(connection.deviceId)?.ownerId ?? null
+    if (ownerId === connection.ownerId) return
+    this.#unindex(connection)
+    connection.ownerId = ownerId
+    for (const subscription of connection.session?.subscriptions ?? []) this.subscribed(connection, subscription)
+  }
+
+  ownerChanged(deviceId: string): void {
+    const connection = this.#devices.get(deviceId)
+    if (connection) this.#checkOwner(connection)
+  }
+
+  /** From the cloud, about a device, to its owner. */
+  #publish(record: DeviceRecord, name: string, data: string | null): void {
+    this.#bus.publish(aboutDevice(record, name, data, this.#wallClock()))
+  }
+
+  #systemEvent(connection: DeviceConnection, record: DeviceRecord, event: DeviceEvent): void {
+    const text = Buffer.from(event.data).toString('utf8')
+    const meaning = readSystemEvent(event.name, text)
+    const { deviceId } = connection
+    switch (meaning.kind) {
+      case 'safe-mode':
+        connection.safeMode = true
+        this.#registry.recordStatus(deviceId, 'safe_mode')
+        this.#announceSafeMode(connection)
+        return
+      case 'claim':
+        this.#claim(connection, meaning.code)
+        return
+      case 'updates-flag':
+        this.#updatesFlag(connection, record, meaning.flag, meaning.on)
+        return
+      case 'question':
+        connection.session?.publishSystem(event.name, answerQuestion(meaning.about, record, connection.address), this.now())
+        return
+      case 'shown':
+        this.#publish(record, event.name, text)
+        return
+      case 'noted':
+        this.#log.debug({ deviceId, event: event.name, data: text.slice(0, 200) }, 'system event of a device')
+    }
+  }
+
+  /** Says why the device is in safe mode, as soon as both the fact and the describe are known, once a session. */
+  #announceSafeMode(connection: DeviceConnection): void {
+    const { deviceId } = connection
+    if (!connection.safeMode || !connection.systemDescribed || connection.safeModeAnnounced) return
+    const record = this.#registry.get(deviceId)
+    if (!record?.describe) return
+    connection.safeModeAnnounced = true
+    this.#log.info({ deviceId }, 'device in safe mode')
+    this.#publish(record, 'spark/status/safe-mode', describeToJson(record.describe))
+    for (const observer of this.#observers) observer.safeMode?.(deviceId, record.describe)
+  }
+
+  #claim(connection: DeviceConnection, code: string): void {
+    const { deviceId } = connection
+    this.#registry.claimByCode(deviceId, code).then(
+      (ownerId) => {
+        if (ownerId === undefined) {
+          this.#log.warn({ deviceId }, 'the device sent a claim code that is unknown, used or expired')
+          return
+        }
+        this.#log.info({ deviceId, ownerId }, 'device claimed by its claim code')
+        this.ownerChanged(deviceId)
+        // Any data will do: the event alone makes the device forget its code (device-protocol.md 3.16).
+        this.publishSystem(deviceId, `spark/device/claim/${code.slice(0, 6)}`, 'true')
+      },
+      (error: unknown) => this.#log.error({ deviceId, error }, 'the claim code could not be looked up'),
+    )
+  }
+
+  #updatesFlag(connection: DeviceConnection, record: DeviceRecord, flag: 'enabled' | 'forced', on: boolean): void {
+    const { deviceId } = connection
+    if (flag === 'enabled') this.#registry.recordUpdatesEnabled(deviceId, on)
+    // The owner's word stands: a device that does not know it is told, once a session.
+    else if (on !== record.updatesForced && !connection.forcedTold) {
+      connection.forcedTold = true
+      connection.session?.publishSystem('particle/device/updates/forced', String(record.updatesForced), this.now())
+    }
+    this.#publish(record, `particle/device/updates/${flag}`, String(on))
+    for (const observer of this.#observers) observer.updatesFlag?.(deviceId, flag, on)
+  }
+
+  described(connection: DeviceConnection, report: Describe): void {
+    const { deviceId } = connection
+    switch (report.kind) {
+      case 'system': {
+        const before = this.#registry.get(deviceId)
+        const platformId = report.describe.platformId ?? connection.session?.hello?.platformId
+        const describe = platformId === undefined ? report.describe : { ...report.describe, platformId }
+        this.#registry.recordDescribe(deviceId, { system: describe })
+        connection.systemDescribed = true
+        const hash = newAppHash(before?.describe, describe)
+        if (before && hash) this.#publish(before, 'spark/device/app-hash', hash)
+        for (const observer of this.#observers) observer.described?.(deviceId, describe, connection.safeMode)
+        this.#announceSafeMode(connection)
+        return
+      }
+      case 'application':
+        this.#registry.recordDescribe(deviceId, { functions: report.functions, variables: report.variables })
+        // The device announces safe mode before it describes its application (device-protocol.md 3.4.1).
+        if (!connection.safeMode) this.#registry.recordStatus(deviceId, 'normal')
+        return
+      case 'metrics':
+        this.#diagnostics(deviceId, report.vitals)
+    }
+  }
+
+  #diagnostics(deviceId: string, vitals: readonly Vital[]): void {
+    const record = this.#registry.get(deviceId)
+    if (record) this.#publish(record, 'spark/device/diagnostics/update', vitalsJson(vitals))
+  }
+
+  // Requests.
+
+  isOnline(deviceId: string): boolean {
+    return this.#devices.has(deviceId)
+  }
+
+  connection(deviceId: string): ConnectionInfo | undefined {
+    const connection = this.#devices.get(deviceId)
+    const hello = connection?.session?.hello
+    if (!connection || !hello) return undefined
+    return {
+      address: connection.address,
+      since: connection.since,
+      hello,
+      safeMode: connection.safeMode,
+      describe: connection.systemDescribed ? (this.#registry.get(deviceId)?.describe ?? undefined) : undefined,
+    }
+  }
+
+  #request<T>(
+    deviceId: string,
+    ask: (connection: DeviceConnection, done: (result: RequestResult<T>) => void) => void,
+  ): Promise<RequestResult<T>> {
+    const connection = this.#devices.get(deviceId)
+    if (!connection) return Promise.resolve({ ok: false, error: 'closed', message: 'the device is offline' })
+    return new Promise((resolve) => {
+      ask(connection, resolve)
+      connection.reschedule()
+    })
+  }
+
+  call(deviceId: string, name: string, argument: string): Promise<RequestResult<number>> {
+    return this.#request(deviceId, ({ session }, done) =>
+      session?.call(name, argument, this.now(), requestTimeouts.call, done),
+    )
+  }
+
+  async readVariable(deviceId: string, name: string): Promise<RequestResult<VariableValue>> {
+    const type = this.#registry.get(deviceId)?.variables?.[name]
+    if (type === undefined) return { ok: false, error: 'not-found', message: `the device has no variable ${name}` }
+    const result = await this.#request<Uint8Array>(deviceId, ({ session }, done) =>
+      session?.readVariable(name, this.now(), requestTimeouts.variable, done),
+    )
+    if (!result.ok) return result
+    try {
+      return { ok: true, value: decodeVariable(type as VariableType, result.value) }
+    } catch {
+      return { ok: false, error: 'refused', message: `the device's answer is no ${type}` }
+    }
+  }
+
+  async ping(deviceId: string): Promise<boolean> {
+    const result = await this.#request<void>(deviceId, ({ session }, done) =>
+      session?.ping(this.now(), requestTimeouts.ping, done),
+    )
+    return result.ok
+  }
+
+  signal(deviceId: string, on: boolean): Promise<RequestResult<void>> {
+    return this.#request(deviceId, ({ session }, done) =>
+      session?.signal(on, this.now(), requestTimeouts.signal, done),
+    )
+  }
+
+  requestDescribe(deviceId: string, kind: DescribeKind): Promise<RequestResult<void>> {
+    return this.#request(deviceId, ({ session }, done) =>
+      session?.requestDescribe(kind, this.now(), requestTimeouts.describe, done),
+    )
+  }
+
+  setUpdatesForced(deviceId: string, on: boolean): boolean {
+    return this.publishSystem(deviceId, 'particle/device/updates/forced', String(on))
+  }
+
+  publishSystem(deviceId: string, name: string, data: string): boolean {
+    const connection = this.#devices.get(deviceId)
+    if (!connection?.session) return false
+    connection.session.publishSystem(name, Buffer.from(data, 'utf8'), this.now())
+    connection.reschedule()
+    return true
+  }
+
+  startUpdate(deviceId: string, file: Uint8Array, options: UpdateOptions): RunningUpdate | undefined {
+    const connection = this.#devices.get(deviceId)
+    const session = connection?.session
+    if (!connection || !session) return undefined
+    connection.updating = true
+    const carrier = {
+      gone: () => connection.stage === 'closed',
+      ended: () => {
+        connection.updating = false
+      },
+    }
+    const update = runUpdate(options, carrier, (handlers) => {
+      const { moduleFunction, discard } = options
+      const handle = session.startUpdate(
+        file,
+        { ...(moduleFunction !== undefined && { moduleFunction }), ...(discard !== undefined && { discard }) },
+        this.now(),
+        handlers,
+      )
+      return {
+        cancel: () => {
+          const cancelled = handle.cancel(this.now())
+          connection.reschedule()
+          return cancelled
+        },
+      }
+    })
+    connection.reschedule()
+    return update
+  }
+
+  disconnect(deviceId: string, reason: string): void {
+    this.#devices.get(deviceId)?.close(reason)
+  }
+
+  observe(observer: DeviceObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+
+  async close(): Promise<void> {
+    if (this.#closing) return
+    this.#closing = true
+    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    for (const connection of [...this.#connections]) connection.close('the cloud is closing')
+    clearInterval(this.#ticker)
+    this.#unsubscribe?.()
+    await closed
+  }
+}
