@@ -1,5 +1,17 @@
 /** Module format, platforms, Device OS versions, dependency rules and the update planner. Pure: no I/O, no clock. */
 
+export {
+  type Asset,
+  type AssetFile,
+  type AssetModuleOptions,
+  assetRef,
+  assetStorageSize,
+  assetTypes,
+  buildAssetModule,
+  readAssetModule,
+} from './assets/asset-module.ts'
+export { type Bundle, buildBundle, readBundle } from './assets/bundle.ts'
+export { buildEnvironmentModule, environmentAsset, environmentAssetName } from './assets/environment.ts'
 export { crc32, sha256, sha256Hex } from './checksums.ts'
 export { type AcceptanceRules, acceptsUpdate, bootRules, updateRules } from './dependencies/acceptance.ts'
 export { type BootCheck, type BootOptions, bootCheck, type SafeModeReason } from './dependencies/boot-check.ts'
@@ -30,7 +42,16 @@ export {
   validity,
 } from './describe.ts'
 export { buildModule, type ModuleSpec, moduleSpec } from './module/build.ts'
+export { combinedParts, combineModules, splitModules } from './module/combine.ts'
+export { type CompressOptions, compressModule, type DecompressOptions, decompressModule } from './module/compress.ts'
 export { ModuleFormatError, type ModuleFormatErrorCode, ModuleSpecError } from './module/error.ts'
+export {
+  addAssetDependencies,
+  addExtensions,
+  protectBootloader,
+  removeAssetDependencies,
+  securityMode,
+} from './module/extend.ts'
 export type { ModuleExtension } from './module/extensions.ts'
 export { type FirmwareModule, type ParseOptions, parseModule, productOf } from './module/parse.ts'
 export { type DependencyField, locatePrefix, locatePrefixOnDevice, moduleFlags } from './module/prefix.ts'

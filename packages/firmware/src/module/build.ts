@@ -23,6 +23,8 @@ export interface ModuleSpec extends ModuleRef {
   readonly functionCode?: number
   /** The start of the module's slot unless given; a module that grows down ends at its slot's end. */
   readonly startAddress?: number
+  /** Instead of the start: where the module is to end, exclusive and without the CRC. */
+  readonly endAddress?: number
   readonly flags?: number
   /** 0 main MCU (unless the slot is a co-processor's), 0xff any. */
   readonly mcuTarget?: number
@@ -52,14 +54,11 @@ export function buildModule(spec: ModuleSpec): Uint8Array {
   if (suffixSize > 0xfffe) throw new ModuleSpecError('suffixExtensions', `a suffix of ${suffixSize} bytes is too long`)
 
   const fixedSize = vectorTable.length + prefixSize + spec.body.length + suffixSize
-  const prefixExtensions = closedPrefix(spec.prefixExtensions, slot, fixedSize)
+  const prefixExtensions = closedPrefix(spec, slot, fixedSize)
   const length = fixedSize + sizeOf(prefixExtensions)
-  const startAddress = spec.startAddress ?? defaultStart(slot, length)
+  const startAddress = spec.startAddress ?? movedStart(spec, slot, length) ?? fixedStart(slot, length)
   const endAddress = startAddress + length
   if (endAddress > 0xffff_ffff) throw new ModuleSpecError('startAddress', 'the module ends behind the last address')
-  if (spec.startAddress === undefined && slot && length + crcSize > slot.maxSize) {
-    throw new ModuleSpecError('body', `a module of ${length + crcSize} bytes does not fit the slot of ${slot.maxSize}`)
-  }
 
   const bytes = new Uint8Array(length + crcSize)
   bytes.set(vectorTable, 0)
@@ -118,35 +117,44 @@ export function moduleSpec(module: FirmwareModule): ModuleSpec {
   }
 }
 
-/** Where a module lies that is to end at the end of its slot, its CRC included. */
-export function growsDownStart(slot: ModuleSlot, length: number): number {
-  return slot.end - crcSize - length
-}
-
 function slotOfSpec(spec: ModuleSpec): ModuleSlot | undefined {
   const platform = platformById(spec.platformId)
   return platform && slotOf(platform, spec)
 }
 
-function defaultStart(slot: ModuleSlot | undefined, length: number): number {
+// A module with a given end, or one that ends at the end of its slot. Undefined for all others.
+function movedStart(spec: ModuleSpec, slot: ModuleSlot | undefined, length: number): number | undefined {
+  const end = spec.endAddress ?? (slot?.growsDown ? slot.end - crcSize : undefined)
+  if (end === undefined) return undefined
+  requireRoom(slot, length)
+  return end - length
+}
+
+function fixedStart(slot: ModuleSlot | undefined, length: number): number {
   if (!slot) throw new ModuleSpecError('startAddress', 'the platform has no slot for this module, so it must be given')
-  return slot.growsDown ? growsDownStart(slot, length) : slot.start
+  requireRoom(slot, length)
+  return slot.start
+}
+
+function requireRoom(slot: ModuleSlot | undefined, length: number): void {
+  if (slot && length + crcSize > slot.maxSize) {
+    throw new ModuleSpecError('body', `a module of ${length + crcSize} bytes does not fit the slot of ${slot.maxSize}`)
+  }
 }
 
 // Modules that grow down start at a multiple of 8 once they have prefix extensions; the padding is
 // END's (1.4).
-function closedPrefix(
-  extensions: readonly ModuleExtension[] | undefined,
-  slot: ModuleSlot | undefined,
-  otherSize: number,
-): readonly ModuleExtension[] {
-  if (!extensions || extensions.length === 0) return []
+function closedPrefix(spec: ModuleSpec, slot: ModuleSlot | undefined, otherSize: number): readonly ModuleExtension[] {
+  const extensions = spec.prefixExtensions ?? []
+  if (extensions.length === 0) return []
   requireEndLast(extensions, 'prefixExtensions')
   const last = extensions.at(-1)
   if (last && extensionCode(last) === extensionCodes.end) return extensions
-  const length = otherSize + sizeOf(extensions) + 4
-  return [...extensions, { type: 'end', padding: slot?.growsDown ? growsDownStart(slot, length) % 8 : 0 }]
+  const start = movedStart(spec, slot, otherSize + sizeOf(extensions) + endSize)
+  return [...extensions, { type: 'end', padding: slot?.growsDown ? (start ?? 0) % 8 : 0 }]
 }
+
+const endSize = 4
 
 function closedSuffix(extensions: readonly ModuleExtension[]): readonly ModuleExtension[] {
   if (extensions.length === 0) return []
