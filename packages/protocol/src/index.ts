@@ -16,7 +16,85 @@ export {
   uintOption,
   uriPath,
 } from './coap/options.ts'
+export type { JsonValue } from './messages/cbor.ts'
+export { cborToJson, decodeCbor, encodeCbor, jsonToCbor } from './messages/cbor.ts'
+export { contentFormat, dataAsCbor, dataAsText, isStructured, isTextual } from './messages/content-format.ts'
+export type { ServerMoved } from './messages/control.ts'
+export { decodeServerMoved, encodeKeyChange, encodeServerMoved, encodeSignal } from './messages/control.ts'
+export type { Describe, DescribeKind } from './messages/describe.ts'
+export {
+  decodeDescribe,
+  describeKindOf,
+  describeType,
+  encodeDescribeGet,
+  encodeDescribePost,
+  encodeDescribeResponse,
+} from './messages/describe.ts'
+export type { ApplicationDescribe } from './messages/describe-application.ts'
+export { encodeApplicationDescribe } from './messages/describe-application.ts'
+export { describeFromJson, describeToJson } from './messages/describe-system-json.ts'
+export { decodeSystemDescribe, encodeSystemDescribe } from './messages/describe-system-protobuf.ts'
+export type { MessageErrorCode } from './messages/error.ts'
+export { MessageError } from './messages/error.ts'
+export type { DeviceEvent, EventFields } from './messages/event.ts'
+export {
+  decodeEvent,
+  defaultTtl,
+  encodeEventDelivery,
+  encodeEventPublish,
+  isEventPublish,
+  maxEventNameSize,
+} from './messages/event.ts'
+export type { FunctionCall } from './messages/function.ts'
+export {
+  decodeFunctionCall,
+  decodeFunctionReturn,
+  encodeFunctionCall,
+  encodeFunctionReturn,
+  maxNameSize,
+} from './messages/function.ts'
+export type { Goodbye } from './messages/goodbye.ts'
+export {
+  cloudReason,
+  decodeGoodbye,
+  encodeGoodbye,
+  encodeGoodbyePayload,
+  networkReason,
+  resetReason,
+} from './messages/goodbye.ts'
+export type { Hello, HelloFields, HelloSystem } from './messages/hello.ts'
+export {
+  decodeHello,
+  encodeHello,
+  encodeHelloPayload,
+  encodeServerHello,
+  helloFlag,
+  maxMessageSizeOf,
+  noProduct,
+} from './messages/hello.ts'
+export type { Subscription, SubscriptionFormat, SubscriptionScope } from './messages/subscription.ts'
+export { decodeSubscribe, encodeSubscribe, subscriptionMatches } from './messages/subscription.ts'
+export { cloudSystemEvent, deviceSystemEvent, isSystemEvent } from './messages/system-events.ts'
+export { decodeTimeResponse, encodeTimeRequest, encodeTimeResponse } from './messages/time.ts'
+export type { VariableType, VariableValue } from './messages/variable.ts'
+export {
+  decodeVariable,
+  decodeVariableRequest,
+  encodeVariable,
+  encodeVariableRequest,
+  encodeVariableResponse,
+  maxVariableSize,
+  variableTypeCodes,
+} from './messages/variable.ts'
+export type { Vital } from './messages/vitals.ts'
+export { decodeVitals, encodeVitals, vitalSources } from './messages/vitals.ts'
 export { ProtocolError } from './protocol-error.ts'
+export type { CloudSessionHandlers, CloudSessionOptions } from './session/cloud-options.ts'
+export { CloudSession } from './session/cloud-session.ts'
+export type { Delivery } from './session/delivery.ts'
+export { deliveriesFor } from './session/delivery.ts'
+export type { PingLimits } from './session/pinger.ts'
+export type { RequestFailure, RequestResult } from './session/result.ts'
 export type { TcpClientChannelHandlers, TcpClientChannelOptions, TcpClientEstablished } from './tcp/client-channel.ts'
 export { TcpClientChannel } from './tcp/client-channel.ts'
 export type { Identity } from './tcp/handshake.ts'
