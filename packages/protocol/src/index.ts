@@ -119,3 +119,15 @@ export { defaultMaxInboundFrame, defaultMaxMessageSize } from './tcp/limits.ts'
 export type { TcpServerChannelHandlers, TcpServerChannelOptions, TcpServerEstablished } from './tcp/server-channel.ts'
 export { TcpServerChannel } from './tcp/server-channel.ts'
 export type { Millis } from './time.ts'
+export type {
+  ReceiverHandlers,
+  SenderHandlers,
+  TransferFailure,
+  TransferLink,
+  TransferResult,
+  TransferStage,
+  TransferStats,
+  UpdateError,
+  UpdateRequest,
+  UpdateTarget,
+} from './transfer/transfer.ts'
