@@ -10,9 +10,11 @@ import {
   type ModuleFunction,
   type ModuleRef,
   type ModuleSlot,
+  maxCombinedModules,
+  moduleFlags,
   type Platform,
   parseModule,
-  splitModules,
+  type UpdateResult,
   updateResult,
 } from '@aloe/firmware'
 import { replaceFile, type Storage, temporarySuffix } from '../storage/storage.ts'
@@ -28,9 +30,6 @@ const dataPrefix = 'data-'
 
 /** Backup RAM of a board, bytes. */
 export const retainedSize = 4096
-
-/** One file brings at most two modules (modules-and-platforms.md 1.7). */
-const maxModulesPerFile = 2
 
 /** Functions that are not the bootloader's to install: assets have their own store, an NCP is updated by the system. */
 const notForBootloader: readonly ModuleFunction[] = ['none', 'asset', 'ncp_firmware', 'settings', 'resource']
@@ -132,17 +131,20 @@ export class Flash {
    * next boot. What it must be to be accepted was checked before, by the system. Returns 0 or an update result
    * (`invalidFormat`, `unsupportedModule`, `moduleNotFound`).
    */
-  addPending(file: Uint8Array): number {
-    let modules: FirmwareModule[]
-    try {
-      modules = splitModules(file).map((bytes) => parseModule(bytes))
-    } catch {
-      return updateResult.invalidFormat
-    }
-    if (modules.length > maxModulesPerFile) return updateResult.unsupportedModule
-    for (const module of modules) {
+  addPending(file: Uint8Array): UpdateResult {
+    const modules: FirmwareModule[] = []
+    for (let rest: Uint8Array | undefined = file; rest; ) {
+      let module: FirmwareModule
+      try {
+        module = parseModule(rest)
+      } catch {
+        return updateResult.invalidFormat
+      }
       if (notForBootloader.includes(module.function)) return updateResult.unsupportedModule
       if (!this.slot(module)) return updateResult.moduleNotFound
+      modules.push(module)
+      if (modules.length > maxCombinedModules) return updateResult.unsupportedModule
+      rest = (module.flags & moduleFlags.combined) === 0 ? undefined : rest.subarray(module.bytes.length)
     }
     this.#pending.add(modules)
     return updateResult.ok

@@ -1,0 +1,122 @@
+/** A device's folder: `device.json` with who it is, for people and tools, and `flash/` with all that it runs from. */
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type Platform, platformById, platformByName } from '@aloe/firmware'
+import type { ServerAddress } from '../flash/device-config.ts'
+import { Flash } from '../flash/flash.ts'
+import { openRelease, type ReleaseFolder, releaseModules } from '../release/release-folder.ts'
+import { FileStorage } from '../storage/file-storage.ts'
+import { replaceFile } from '../storage/storage.ts'
+import { devicePublicKeyPem, newDeviceId, newDeviceKey } from './device-identity.ts'
+
+const deviceFile = 'device.json'
+
+export interface DeviceFile {
+  readonly id: string
+  readonly name: string
+  readonly platform: string
+  readonly platformId: number
+  /** The Device OS that it was made with. */
+  readonly deviceOs: string
+  /** PEM (SPKI): what a cloud registers. */
+  readonly publicKey: string
+}
+
+export type DeviceFolderErrorCode = 'exists' | 'no-device' | 'no-platform' | 'bad-id'
+
+export class DeviceFolderError extends Error {
+  readonly code: DeviceFolderErrorCode
+
+  constructor(code: DeviceFolderErrorCode, message: string) {
+    super(message)
+    this.name = 'DeviceFolderError'
+    this.code = code
+  }
+}
+
+export function flashFolder(dir: string): string {
+  return join(dir, 'flash')
+}
+
+export interface CreateDeviceOptions {
+  /** The folder to make. It may be there, but must not hold a device. */
+  readonly dir: string
+  readonly name: string
+  /** The Device OS to install: a release folder, or its path. */
+  readonly release: ReleaseFolder | string
+  /** `linux` unless given. */
+  readonly platform?: string
+  /** 24 hex characters; a new one unless given. */
+  readonly id?: string
+  /** PKCS#1 DER; a new RSA-1024 key unless given. */
+  readonly deviceKey?: Uint8Array
+  /** The cloud's public key, SPKI DER. */
+  readonly serverKey?: Uint8Array
+  readonly serverAddress?: ServerAddress
+  readonly claimCode?: string
+  /** A module file of an application to install besides. */
+  readonly application?: Uint8Array
+}
+
+/**
+ * Makes a device: its folder, identity, keys, and a flash with the modules of a release. Asks nothing.
+ * @throws DeviceFolderError
+ */
+export function createDevice(options: CreateDeviceOptions): DeviceFile {
+  const { dir, name } = options
+  if (existsSync(join(dir, deviceFile))) throw new DeviceFolderError('exists', `there is already a device in ${dir}`)
+  const platform = platformByName(options.platform ?? 'linux')
+  if (!platform) throw new DeviceFolderError('no-platform', `there is no platform ${options.platform}`)
+  const id = (options.id ?? newDeviceId(platform)).toLowerCase()
+  if (!/^[0-9a-f]{24}$/.test(id)) throw new DeviceFolderError('bad-id', `a device id has 24 hex characters, not ${id}`)
+  const release = typeof options.release === 'string' ? openRelease(options.release) : options.release
+  const deviceKey = options.deviceKey ?? newDeviceKey()
+
+  mkdirSync(dir, { recursive: true })
+  const flash = new Flash(new FileStorage(flashFolder(dir)), platform)
+  for (const { bytes } of releaseModules(release)) flash.install(bytes)
+  if (options.application) flash.install(options.application)
+  flash.initialize({
+    deviceId: id,
+    deviceKey,
+    ...(options.serverKey && { serverKey: options.serverKey }),
+    ...(options.serverAddress && { serverAddress: options.serverAddress }),
+    ...(options.claimCode !== undefined && { claimCode: options.claimCode }),
+    startupMode: 'normal',
+    flags: {},
+  })
+  const file: DeviceFile = {
+    id,
+    name,
+    platform: platform.name,
+    platformId: platform.id,
+    deviceOs: release.manifest.version,
+    publicKey: devicePublicKeyPem(deviceKey),
+  }
+  // Last, as it says that the rest is there.
+  writeDeviceFile(dir, file)
+  return file
+}
+
+/** @throws DeviceFolderError when there is no device in the folder */
+export function readDeviceFile(dir: string): DeviceFile {
+  const path = join(dir, deviceFile)
+  if (!existsSync(path)) throw new DeviceFolderError('no-device', `there is no device in ${dir}`)
+  return JSON.parse(readFileSync(path, 'utf8'))
+}
+
+/** Changes `device.json`, as a new name wants it. */
+export function writeDeviceFile(dir: string, file: DeviceFile): void {
+  replaceFile(new FileStorage(dir), deviceFile, Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`))
+}
+
+/** The flash of a device that is not running: to look at it, or to change its configuration. */
+export function openFlash(dir: string): Flash {
+  return new Flash(new FileStorage(flashFolder(dir)), platformOf(readDeviceFile(dir)))
+}
+
+export function platformOf(file: DeviceFile): Platform {
+  const platform = platformById(file.platformId)
+  if (!platform) throw new DeviceFolderError('no-platform', `there is no platform ${file.platformId}`)
+  return platform
+}
