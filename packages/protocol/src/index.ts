@@ -93,6 +93,13 @@ export type { CloudSessionHandlers, CloudSessionOptions } from './session/cloud-
 export { CloudSession } from './session/cloud-session.ts'
 export type { Delivery } from './session/delivery.ts'
 export { deliveriesFor } from './session/delivery.ts'
+export type {
+  Announcement,
+  DeviceSessionHandlers,
+  DeviceSessionOptions,
+  PublishOptions,
+} from './session/device-options.ts'
+export { DeviceSession } from './session/device-session.ts'
 export type { PingLimits } from './session/pinger.ts'
 export type { RequestFailure, RequestResult } from './session/result.ts'
 export type { TcpClientChannelHandlers, TcpClientChannelOptions, TcpClientEstablished } from './tcp/client-channel.ts'

@@ -132,9 +132,8 @@ export class MessageLayer {
     for (const id of due?.gaveUp ?? []) this.#end(id, { kind: 'given-up' })
     if (this.#waiting) {
       for (const [id, { deadline }] of this.#waiting) {
-        if (deadline > now) continue
-        this.#retransmission?.acknowledge(id)
-        this.#end(id, { kind: 'given-up' })
+        // Over UDP the message itself is still tried: only its sender has waited long enough.
+        if (deadline <= now) this.#end(id, { kind: 'given-up' })
       }
     }
     return due?.gaveUp ?? []
