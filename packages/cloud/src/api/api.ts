@@ -1,0 +1,102 @@
+/** The REST and SSE API: Particle's (cloud-api.md), and what Aloe adds. `docs/api.md` is its description. */
+import cors from '@fastify/cors'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import { requireToken } from './authentication.ts'
+import { registerBodies } from './bodies.ts'
+import { type ApiContext, createContext } from './context.ts'
+import { notFound, sendError, tooMany } from './errors.ts'
+import type { RateClass } from './limits.ts'
+import { aloeRoutes, openAloeRoutes } from './routes/aloe.ts'
+import { binaryRoutes } from './routes/binaries.ts'
+import { deviceOsRoutes } from './routes/device-os.ts'
+import { deviceRoutes } from './routes/devices.ts'
+import { eventRoutes } from './routes/events.ts'
+import { flashRoutes } from './routes/flash.ts'
+import { functionRoutes } from './routes/functions.ts'
+import { oauthRoutes } from './routes/oauth.ts'
+import { openTokenRoutes, tokenRoutes } from './routes/tokens.ts'
+import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
+import { openUserRoutes, userRoutes } from './routes/users.ts'
+import type { ApiServer } from './schemas.ts'
+import type { ApiDeps } from './services.ts'
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Counted besides all requests. */
+    rate?: Exclude<RateClass, 'requests'>
+  }
+}
+
+/** Particle's header limit is not documented; ids and names are short, event prefixes are not. */
+const longestParameter = 1_024
+
+/**
+ * Builds the API's server. The caller listens (`app.listen({ host, port })`) and closes it (`app.close()`), which also
+ * ends the open event streams.
+ */
+export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
+  const context = createContext(deps)
+  const app = createServer(context)
+
+  app.decorateRequest('session', null)
+  app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
+  app.setNotFoundHandler((request, reply) =>
+    sendError(unimplementedFamily(request.url) ?? notFound('There is no such path'), request, reply),
+  )
+  await app.register(cors, {
+    origin: '*',
+    methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
+    allowedHeaders: ['Authorization', 'Content-Type', 'Accept', 'X-Particle-Tool', 'X-Particle-Project'],
+    maxAge: 86_400,
+  })
+  limitRates(app, context)
+  await registerBodies(app as unknown as FastifyInstance, context.limits)
+
+  openAloeRoutes(app, context)
+  oauthRoutes(app, context)
+  openTokenRoutes(app, context)
+  openUserRoutes(app, context)
+  deviceOsRoutes(app, context)
+  await app.register(async (scope) => {
+    const authenticated = scope as unknown as ApiServer
+    requireToken(scope as unknown as FastifyInstance, context.identity)
+    tokenRoutes(authenticated, context)
+    userRoutes(authenticated, context)
+    deviceRoutes(authenticated, context)
+    flashRoutes(authenticated, context)
+    eventRoutes(authenticated, context)
+    functionRoutes(authenticated, context)
+    binaryRoutes(authenticated, context)
+    aloeRoutes(authenticated, context)
+    emptyListRoutes(authenticated)
+  })
+
+  // Streams have no end of their own: the server would wait for them.
+  app.addHook('preClose', async () => context.streams.end(() => true))
+  await app.ready()
+  return app as unknown as FastifyInstance
+}
+
+function createServer({ options, limits }: ApiContext): ApiServer {
+  const app = Fastify({
+    bodyLimit: limits.body,
+    requestTimeout: limits.requestTimeout,
+    forceCloseConnections: true,
+    trustProxy: options.trustProxy ?? false,
+    exposeHeadRoutes: false,
+    routerOptions: { maxParamLength: longestParameter },
+    // What a form sends as text, handlers read; a validator that guesses would turn a device's name into a number.
+    ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
+    ...(options.logger && { loggerInstance: options.logger, disableRequestLogging: true }),
+    ...(options.https && { https: options.https }),
+  })
+  return app as unknown as ApiServer
+}
+
+function limitRates(app: ApiServer, { rates, now }: ApiContext): void {
+  app.addHook('onRequest', async (request: FastifyRequest) => {
+    const { rate } = request.routeOptions.config
+    const wait = rates.count('requests', request.ip, now()) || (rate ? rates.count(rate, request.ip, now()) : 0)
+    if (wait > 0) throw tooMany(wait)
+  })
+}

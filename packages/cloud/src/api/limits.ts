@@ -1,0 +1,88 @@
+/** What a client may ask for, and how often (cloud-api.md 4). */
+export interface ApiLimits {
+  /** Requests of one host in a window of five minutes. */
+  readonly requests: number
+  /** `POST /oauth/token`, of one host in five minutes. */
+  readonly logins: number
+  /** The other requests on tokens and users that take or give credentials. */
+  readonly credentials: number
+  /** Event streams opened by one host in five minutes. */
+  readonly streamsOpened: number
+  /** Event streams that one host has open. */
+  readonly streamsOpen: number
+  /** Requests from the machine itself are not counted. */
+  readonly exemptLoopback: boolean
+  /** Bytes of a JSON or form body. */
+  readonly body: number
+  /** Bytes of all parts of an upload. */
+  readonly upload: number
+  /** Bytes of one file of an upload. */
+  readonly uploadFile: number
+  readonly uploadFiles: number
+  /** Bytes of a function's argument. */
+  readonly argument: number
+  /** Milliseconds that a compiled binary can be fetched. */
+  readonly binaryLifetime: number
+  /** Compiled binaries that a user can have; the oldest go first. */
+  readonly binariesPerUser: number
+  /** Milliseconds for a request to arrive. */
+  readonly requestTimeout: number
+}
+
+export const defaultLimits: ApiLimits = {
+  requests: 10_000,
+  logins: 100,
+  credentials: 100,
+  streamsOpened: 100,
+  streamsOpen: 100,
+  exemptLoopback: true,
+  body: 256 * 1024,
+  upload: 16 * 1024 * 1024,
+  uploadFile: 10 * 1024 * 1024,
+  uploadFiles: 500,
+  argument: 1_024,
+  binaryLifetime: 24 * 60 * 60 * 1_000,
+  binariesPerUser: 100,
+  requestTimeout: 120_000,
+}
+
+const windowLength = 5 * 60_000
+/** Hosts counted at most; the oldest are forgotten. */
+const capacity = 20_000
+
+export type RateClass = 'requests' | 'logins' | 'credentials' | 'streamsOpened'
+
+/** Counts what hosts do, in fixed windows. */
+export class RateLimiter {
+  readonly #limits: ApiLimits
+  readonly #windows = new Map<string, { count: number; endsAt: number }>()
+
+  constructor(limits: ApiLimits) {
+    this.#limits = limits
+  }
+
+  /** @returns how long the host must wait, in milliseconds; 0 when it may go on */
+  count(kind: RateClass, host: string, now: number): number {
+    if (this.#limits.exemptLoopback && isLoopback(host)) return 0
+    const key = `${kind} ${host}`
+    let window = this.#windows.get(key)
+    if (!window || window.endsAt <= now) {
+      window = { count: 0, endsAt: now + windowLength }
+      this.#windows.delete(key)
+      this.#windows.set(key, window)
+      this.#trim()
+    }
+    window.count++
+    return window.count > this.#limits[kind] ? window.endsAt - now : 0
+  }
+
+  #trim(): void {
+    if (this.#windows.size <= capacity) return
+    const oldest = this.#windows.keys().next().value
+    if (oldest !== undefined) this.#windows.delete(oldest)
+  }
+}
+
+export function isLoopback(host: string): boolean {
+  return host === '::1' || /^(::ffff:)?127\./.test(host)
+}

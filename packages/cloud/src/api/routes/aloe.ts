@@ -1,0 +1,56 @@
+/** What Particle's cloud has not: how to find this cloud, whether it serves, and why devices were not let in. */
+import { userOf } from '../authentication.ts'
+import { type ApiContext, iso } from '../context.ts'
+import { type ApiServer, pathOf } from '../schemas.ts'
+
+/** Without a token. */
+export function openAloeRoutes(app: ApiServer, context: ApiContext): void {
+  app.get('/health', async () => ({ ok: true, status: 'ok' }))
+
+  app.get('/.well-known/aloe', async (request) => {
+    const { tcp, udp, keys } = context.endpoints()
+    const http = context.publicUrl(request)
+    const { hostname } = new URL(http)
+    // Brackets are for URLs only.
+    const host = hostname.replace(/^\[(.*)\]$/, '$1')
+    return {
+      service: 'aloe',
+      version: context.options.version,
+      http,
+      tcp: tcp && { host: tcp.host ?? host, port: tcp.port },
+      udp: udp && { host: udp.host ?? host, port: udp.port },
+      keys: {
+        tcp: { algorithm: 'rsa', publicKey: keys.tcp },
+        udp: { algorithm: 'ecc', publicKey: keys.udp },
+      },
+    }
+  })
+}
+
+/** With a token. */
+export function aloeRoutes(app: ApiServer, context: ApiContext): void {
+  const { registry, updates } = context
+
+  app.get('/v1/aloe/handshake-failures', async (request) => {
+    const { id, administrator } = userOf(request)
+    const failures = registry.refusals(({ deviceId }) => {
+      if (administrator) return true
+      return deviceId !== undefined && registry.get(deviceId)?.ownerId === id
+    })
+    return {
+      failures: failures.map(({ deviceId, address, step, reason, count, firstAt, lastAt }) => ({
+        device_id: deviceId ?? null,
+        address,
+        step,
+        reason,
+        count,
+        first_at: iso(firstAt),
+        last_at: iso(lastAt),
+      })),
+    }
+  })
+
+  app.get('/v1/devices/:id/aloe/updates', { schema: { params: pathOf('id') } }, async (request) => ({
+    jobs: await updates.jobs(context.device(request, request.params.id).id),
+  }))
+}

@@ -1,0 +1,77 @@
+/** What the API is given: it never reaches behind these. */
+import type { FastifyBaseLogger } from 'fastify'
+import type { Bus } from '../bus/bus.ts'
+import type { Compiler } from '../compiler/compiler.ts'
+import type { DeviceRegistry } from '../devices/registry.ts'
+import type { EventStreams } from '../events/event-streams.ts'
+import type { Gateway } from '../gateway/gateway.ts'
+import type { Identity } from '../identity/identity.ts'
+import type { Store } from '../store/store.ts'
+import type { Catalogue } from '../updates/catalogue.ts'
+import type { ApiLimits } from './limits.ts'
+
+/** The part of `updates/` that the API needs. */
+export interface FlashService {
+  /** Resolves when the device took the start of the update, or did not. */
+  flash(
+    deviceId: string,
+    file: Uint8Array,
+    by: string,
+  ): Promise<{ readonly ok: true } | { readonly ok: false; readonly status: number; readonly error: string }>
+  /** The device's update jobs, newest first, in the form in which the API shows them. */
+  jobs(deviceId: string): readonly object[] | Promise<readonly object[]>
+}
+
+export type ApiGateway = Pick<
+  Gateway,
+  | 'isOnline'
+  | 'call'
+  | 'readVariable'
+  | 'ping'
+  | 'signal'
+  | 'setUpdatesForced'
+  | 'requestDescribe'
+  | 'disconnect'
+  | 'ownerChanged'
+>
+
+/** Where devices come in, for `GET /.well-known/aloe`. */
+export interface DeviceEndpoints {
+  /** Null when the transport is not served. */
+  readonly tcp: { readonly host?: string; readonly port: number } | null
+  readonly udp: { readonly host?: string; readonly port: number } | null
+  /** The server's public keys, PEM. */
+  readonly keys: { readonly tcp: string; readonly udp: string }
+}
+
+export interface ApiDeps {
+  readonly store: Store
+  readonly identity: Identity
+  readonly registry: DeviceRegistry
+  readonly bus: Bus
+  readonly streams: EventStreams
+  readonly gateway: ApiGateway
+  readonly updates: FlashService
+  readonly compiler: Pick<Compiler, 'compile'>
+  readonly catalogue: Catalogue
+  /** Asked per request: the ports are known only when the gateway listens. */
+  readonly endpoints: () => DeviceEndpoints
+  /** Unix milliseconds. */
+  readonly now: () => number
+  readonly options: ApiOptions
+}
+
+export interface ApiOptions {
+  /** Aloe's version. */
+  readonly version: string
+  /** The address under which clients reach the cloud; otherwise that which the request names. No trailing slash. */
+  readonly publicUrl?: string
+  /** PEM. */
+  readonly https?: { readonly cert: string | Buffer; readonly key: string | Buffer }
+  /** Believe `X-Forwarded-*` of these proxies (Fastify's `trustProxy`). */
+  readonly trustProxy?: boolean | string | string[]
+  /** Whether anybody may make a user (`POST /v1/users`), or administrators only, which is the default. */
+  readonly openRegistration?: boolean
+  readonly limits?: Partial<ApiLimits>
+  readonly logger?: FastifyBaseLogger
+}
