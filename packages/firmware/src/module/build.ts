@@ -46,6 +46,13 @@ export interface ModuleSpec extends ModuleRef {
  * @throws ModuleSpecError when the description cannot be a module or does not fit its slot
  */
 export function buildModule(spec: ModuleSpec): Uint8Array {
+  const fields = {
+    version: uint('version', spec.version, 0xffff),
+    platformId: uint('platformId', spec.platformId, 0xffff),
+    functionCode: functionCodeOf(spec),
+    index: uint('index', spec.index, 0xff),
+    dependencyFields: dependencyFieldsOf(spec),
+  }
   const slot = slotOfSpec(spec)
   const vectorTable = spec.vectorTable ?? new Uint8Array()
   const suffixExtensions = closedSuffix(spec.suffixExtensions ?? [])
@@ -63,15 +70,11 @@ export function buildModule(spec: ModuleSpec): Uint8Array {
   const bytes = new Uint8Array(length + crcSize)
   bytes.set(vectorTable, 0)
   writePrefix(bytes, vectorTable.length, {
+    ...fields,
     startAddress: uint('startAddress', startAddress, 0xffff_ffff),
     endAddress,
     mcuTarget: uint('mcuTarget', spec.mcuTarget ?? slot?.mcuTarget ?? 0, 0xff),
     flags: flagsOf(spec, prefixExtensions.length > 0),
-    version: uint('version', spec.version, 0xffff),
-    platformId: uint('platformId', spec.platformId, 0xffff),
-    functionCode: functionCodeOf(spec),
-    index: uint('index', spec.index, 0xff),
-    dependencyFields: dependencyFieldsOf(spec),
   })
   let at = vectorTable.length + prefixSize
   for (const part of [

@@ -105,8 +105,10 @@ export function locatePrefixOnDevice(bytes: Uint8Array, rule: PrefixRule): numbe
   const word = view.getUint32(0, true)
   // The signature of a Realtek image header.
   if (rule === 'rtl872x') return word === 0x9696_9999 && view.getUint32(4, true) === 0xfc66_cc3f ? 0x20 : 0
-  // A vector table starts with the initial stack pointer, which is an address in RAM.
-  const vectorTable = (word & 0x2ffc_0000) === 0x2000_0000
+  // A vector table starts with the initial stack pointer, which is an address in RAM. The mask is the
+  // one of nRF52840 firmware; the very end of its 256 KiB is a stack pointer as well, and no address
+  // of any module.
+  const vectorTable = (word & 0x2ffc_0000) === 0x2000_0000 || word === 0x2004_0000
   return vectorTable ? vectorTableSizes[rule] : 0
 }
 
