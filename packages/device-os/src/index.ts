@@ -1,6 +1,7 @@
 /** The device: bootloader, flash, system, application API and the hosts that run them. */
 
 export type { AppliedModule } from './boot/apply.ts'
+export { boot } from './boot/boot.ts'
 export type { BootDecision } from './boot/decision.ts'
 export type { Boot, BootLine, BootSignal, Rom, SystemEnd } from './boot/rom.ts'
 export type { DeviceConfig, DeviceConfigChange, ServerAddress } from './flash/device-config.ts'

@@ -34,7 +34,7 @@ interface File {
 
 type NameChange =
   | { readonly kind: 'make'; readonly name: string; readonly file: File }
-  | { readonly kind: 'rename'; readonly from: string; readonly to: string }
+  | { readonly kind: 'rename'; readonly from: string; readonly to: string; readonly file: File }
   | { readonly kind: 'remove'; readonly name: string }
 
 /** What survives of unsynced changes: nothing, everything, or a draw for each part. */
@@ -127,8 +127,9 @@ export class FaultyStorage implements Storage {
 
   rename(from: string, to: string): void {
     checkName(to)
-    if (!this.#names.has(from)) throw new StorageError('not-found', `no file ${from} to rename`)
-    this.#operate(() => this.#changeName({ kind: 'rename', from, to }))
+    const file = this.#names.get(from)
+    if (!file) throw new StorageError('not-found', `no file ${from} to rename`)
+    this.#operate(() => this.#changeName({ kind: 'rename', from, to, file }))
   }
 
   remove(name: string): void {
@@ -187,11 +188,9 @@ function applyNameChange(names: Map<string, File>, change: NameChange): void {
   if (change.kind === 'make') names.set(change.name, change.file)
   else if (change.kind === 'remove') names.delete(change.name)
   else {
-    const file = names.get(change.from)
-    // A rename whose file's making was lost: the file has neither name.
-    if (!file) return
+    // A rename moves the file itself, whatever has become of the change that gave it its first name.
     names.delete(change.from)
-    names.set(change.to, file)
+    names.set(change.to, change.file)
   }
 }
 

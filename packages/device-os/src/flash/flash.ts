@@ -72,7 +72,9 @@ export class Flash {
 
   /** Sweeps what a power cut may have left lying about. The bootloader's first step. */
   recover(): void {
-    for (const name of this.storage.list()) if (name.endsWith(temporarySuffix)) this.storage.remove(name)
+    const left = this.storage.list().filter((name) => name.endsWith(temporarySuffix))
+    for (const name of left) this.storage.remove(name)
+    if (left.length > 0) this.storage.syncDirectory()
     this.#pending.sweep()
   }
 
