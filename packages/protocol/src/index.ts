@@ -126,6 +126,7 @@ export { defaultMaxInboundFrame, defaultMaxMessageSize } from './tcp/limits.ts'
 export type { TcpServerChannelHandlers, TcpServerChannelOptions, TcpServerEstablished } from './tcp/server-channel.ts'
 export { TcpServerChannel } from './tcp/server-channel.ts'
 export type { Millis } from './time.ts'
+export { systemError } from './transfer/system-error.ts'
 export type {
   ReceiverHandlers,
   SenderHandlers,
@@ -138,3 +139,11 @@ export type {
   UpdateRequest,
   UpdateTarget,
 } from './transfer/transfer.ts'
+export { answerTimeout, idleTimeout } from './transfer/transfer.ts'
+export { WindowedReceiver } from './transfer/windowed-receiver.ts'
+export type { WindowedSenderOptions } from './transfer/windowed-sender.ts'
+export { WindowedSender } from './transfer/windowed-sender.ts'
+export type { ChunkedReceiverOptions } from './transfer/chunked-receiver.ts'
+export { ChunkedReceiver } from './transfer/chunked-receiver.ts'
+export type { ChunkedSenderOptions } from './transfer/chunked-sender.ts'
+export { ChunkedSender } from './transfer/chunked-sender.ts'

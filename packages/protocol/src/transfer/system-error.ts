@@ -11,10 +11,7 @@ export const systemError = {
   unknown: -100,
   cancelled: -140,
   aborted: -150,
-  outOfRange: -180,
-  deprecated: -200,
   internal: -250,
-  notEnoughData: -290,
   coap: -1000,
 } as const
 
