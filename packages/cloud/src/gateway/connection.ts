@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import {
   CloudSession,
   type CloudSessionHandlers,
-  type DescribeReport,
+  type Describe,
   type DeviceEvent,
   type Goodbye,
   type HandshakeStep,
@@ -42,9 +42,11 @@ export interface ConnectionHost {
   /** The Hello came: from now on this is the device's connection. */
   online(connection: DeviceConnection, hello: Hello): void
   heard(connection: DeviceConnection): void
-  described(connection: DeviceConnection, report: DescribeReport): void
+  described(connection: DeviceConnection, report: Describe): void
   event(connection: DeviceConnection, event: DeviceEvent): void
   subscribed(connection: DeviceConnection, subscription: Subscription): void
+  /** The device sent something that is of no use. */
+  problem(connection: DeviceConnection, error: ProtocolError): void
   closed(connection: DeviceConnection, reason: string): void
 }
 
@@ -67,11 +69,15 @@ function onClose(this: DeviceSocket): void {
   this[connectionKey]?.disconnected('the device closed the connection')
 }
 
+let lastSerial = 0
+
 export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudSessionHandlers {
   dueTick = -1
   nextTimed: Timed | undefined
   previousTimed: Timed | undefined
 
+  /** Tells this connection from all others of the process. */
+  readonly serial = ++lastSerial
   readonly address: string
   readonly port: number
   /** Empty until the device has said who it is. */
@@ -98,8 +104,6 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
   readonly #host: ConnectionHost
   readonly #socket: DeviceSocket
   readonly #channel: TcpServerChannel
-  #idleCheckAt = Number.POSITIVE_INFINITY
-  #pinged = false
   #corked = false
   #receiving = false
 
@@ -138,7 +142,6 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
     if (this.stage === 'closed') return
     const now = this.#host.now()
     this.lastReceived = now
-    this.#pinged = false
     this.#receiving = true
     this.#channel.receive(bytes, now)
     this.#receiving = false
@@ -158,42 +161,16 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
 
   timeCame(now: Millis): void {
     if (this.stage === 'closed') return
-    this.#channel.poll(now)
-    this.session?.poll(now)
-    this.#checkIdle(now)
+    if (this.session) this.session.poll(now)
+    else this.#channel.poll(now)
     this.reschedule()
   }
 
   /** Puts the connection on the wheel for the next thing it waits for; to be called after the session was used. */
   reschedule(): void {
     if (this.stage === 'closed') return
-    let next = this.#idleCheckAt
-    const channel = this.#channel.nextDeadline()
-    if (channel !== undefined && channel < next) next = channel
-    const session = this.session?.nextDeadline()
-    if (session !== undefined && session < next) next = session
-    this.#host.schedule(this, next)
-  }
-
-  #checkIdle(now: Millis): void {
-    if (now < this.#idleCheckAt || this.stage === 'closed') return
-    const { limits } = this.#host
-    // During an update the device neither pings nor answers (device-protocol.md 3.18): the transfer watches it then.
-    if (this.updating) {
-      this.#idleCheckAt = now + limits.pingAfter
-      return
-    }
-    const silent = now - this.lastReceived
-    if (silent >= limits.idleTimeout) {
-      this.close(`nothing was heard from the device for ${Math.round(silent / 1_000)} s`)
-      return
-    }
-    if (silent < limits.pingAfter) this.#idleCheckAt = this.lastReceived + limits.pingAfter
-    else {
-      if (!this.#pinged) this.session?.ping(now, limits.idleTimeout - limits.pingAfter, ignore)
-      this.#pinged = true
-      this.#idleCheckAt = this.lastReceived + limits.idleTimeout
-    }
+    const next = this.session ? this.session.nextDeadline() : this.#channel.nextDeadline()
+    if (next !== undefined) this.#host.schedule(this, next)
   }
 
   // The channel's side.
@@ -242,6 +219,8 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
       unixTime: this.#host.unixTime,
       firstMessageId: messageIdSeed,
       handlers: this,
+      now: this.lastReceived,
+      ping: this.#host.limits.ping,
     })
   }
 
@@ -273,11 +252,10 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
       return
     }
     this.stage = 'online'
-    this.#idleCheckAt = this.lastReceived + this.#host.limits.pingAfter
     this.#host.online(this, hello)
   }
 
-  describe(report: DescribeReport): void {
+  describe(report: Describe): void {
     if (this.stage === 'online') this.#host.described(this, report)
   }
 
@@ -291,6 +269,10 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
 
   goodbye(goodbye: Goodbye): void {
     this.goodbyeReason = goodbye
+  }
+
+  problem(error: ProtocolError): void {
+    this.#host.problem(this, error)
   }
 
   /** The session cannot go on. */
@@ -320,8 +302,6 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
     this.#host.closed(this, reason)
   }
 }
-
-function ignore(): void {}
 
 /** An IPv4 address that came over an IPv6 socket, as people write it. */
 function plainAddress(address: string | undefined): string {

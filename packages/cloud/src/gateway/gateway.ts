@@ -1,13 +1,11 @@
 /** What the rest of the cloud can ask of connected devices. */
 import type { SystemDescribe } from '@aloe/firmware'
-import type { Hello, RequestResult, TransferResult } from '@aloe/protocol'
+import type { Describe, DescribeKind, Hello, RequestResult } from '@aloe/protocol'
 
-export type { RequestResult } from '@aloe/protocol'
+export type { DescribeKind, RequestResult } from '@aloe/protocol'
 
 /** A variable's value as the API shows it (cloud-api.md 1.3). */
 export type VariableValue = number | string | boolean
-
-export type DescribeKind = 'system' | 'application' | 'metrics'
 
 export interface UpdateOptions {
   /** Module function number; needed for assets on OTA v3 (device-protocol.md 3.19). */
@@ -28,6 +26,8 @@ export type UpdateOutcome =
       readonly message: string
       /** The connection ended under it: nothing was decided by the device. */
       readonly interrupted: boolean
+      /** It was given up from this side. */
+      readonly cancelled?: boolean
     }
 
 export interface RunningUpdate {
@@ -52,6 +52,8 @@ export interface DeviceObserver {
 }
 
 export interface ConnectionInfo {
+  /** Different for every connection of this process. */
+  readonly serial: number
   readonly address: string
   /** Unix milliseconds of the Hello. */
   readonly since: number
@@ -74,12 +76,12 @@ export interface Gateway {
   readVariable(deviceId: string, name: string): Promise<RequestResult<VariableValue>>
   /** True when the device answered (or said anything else) in time. */
   ping(deviceId: string): Promise<boolean>
-  signal(deviceId: string, on: boolean): Promise<RequestResult<void>>
+  signal(deviceId: string, on: boolean): Promise<RequestResult<undefined>>
   /** Tells the device to take updates although its application disabled them; false when it is offline. */
   setUpdatesForced(deviceId: string, on: boolean): boolean
   /** Publishes a system event to the device alone, whatever it subscribed to; false when it is offline. */
   publishSystem(deviceId: string, name: string, data: string): boolean
-  requestDescribe(deviceId: string, kind: DescribeKind): Promise<RequestResult<void>>
+  requestDescribe(deviceId: string, kind: DescribeKind): Promise<RequestResult<readonly Describe[]>>
   /** Starts a transfer to the device; undefined when it is offline. The caller sees to it that there is only one. */
   startUpdate(deviceId: string, file: Uint8Array, options: UpdateOptions): RunningUpdate | undefined
   /** Ends the device's connection, if there is one: its key or its access changed. */
@@ -89,5 +91,3 @@ export interface Gateway {
   observe(observer: DeviceObserver): () => void
   close(): Promise<void>
 }
-
-export type { TransferResult }

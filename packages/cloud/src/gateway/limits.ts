@@ -1,4 +1,7 @@
-/** The gateway's limits: what one device, and all of them together, may cost. */
+/**
+ * The gateway's limits: what one device, and all of them together, may cost. How long a handshake may take is said
+ * where it is implemented, in the protocol's channel.
+ */
 import type { Millis } from '@aloe/protocol'
 
 export interface GatewayLimits {
@@ -6,12 +9,11 @@ export interface GatewayLimits {
   readonly maxConnections: number
   /** Sockets that are not admitted yet. One more is refused, so that a flood of strangers leaves the devices alone. */
   readonly maxHandshakes: number
-  /** From the socket's opening to the Hello. Device OS itself waits 20 s for each step (device-protocol.md 1.2). */
-  readonly handshakeTimeout: Millis
-  /** A device that was silent this long is asked whether it is there. Its own ping comes every 15 to 25 s (1.7). */
-  readonly pingAfter: Millis
-  /** A device that was silent this long is gone; at least 60 s for the keep-alive of 25 s (1.7). */
-  readonly idleTimeout: Millis
+  /**
+   * A device that was silent for `interval` is asked whether it is there, and is gone after another `timeout`. Devices
+   * on TCP ping by themselves every 15 to 25 s (1.7), so 50 s are two pings missed (cloud-api.md 3.1).
+   */
+  readonly ping: { readonly interval: Millis; readonly timeout: Millis }
   /** Bytes that may wait for a slow device: above, it gets no more events, and is not read from either. */
   readonly writeQueue: number
   /** Bytes that may wait in any case (an update may fill the queue above): above, the connection is closed. */
@@ -21,9 +23,7 @@ export interface GatewayLimits {
 export const defaultLimits: GatewayLimits = {
   maxConnections: 50_000,
   maxHandshakes: 2_000,
-  handshakeTimeout: 30_000,
-  pingAfter: 40_000,
-  idleTimeout: 65_000,
+  ping: { interval: 50_000, timeout: 15_000 },
   writeQueue: 64 * 1024,
   writeQueueMax: 16 * 1024 * 1024,
 }

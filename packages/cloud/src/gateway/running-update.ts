@@ -1,5 +1,5 @@
 /** One transfer to a device, as promises: joins the session's callbacks with what the updates wait for. */
-import type { UpdateHandlers } from '@aloe/protocol'
+import type { SenderHandlers } from '@aloe/protocol'
 import type { RunningUpdate, UpdateOptions, UpdateOutcome } from './gateway.ts'
 
 type Failure = Extract<UpdateOutcome, { ok: false }>
@@ -18,7 +18,7 @@ export interface Carrier {
 export function runUpdate(
   options: UpdateOptions,
   carrier: Carrier,
-  start: (handlers: UpdateHandlers) => { cancel(): boolean },
+  start: (handlers: SenderHandlers) => { cancel(): boolean },
 ): RunningUpdate {
   const accepted = Promise.withResolvers<Accepted>()
   const outcome = Promise.withResolvers<UpdateOutcome>()

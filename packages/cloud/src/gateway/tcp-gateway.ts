@@ -10,8 +10,10 @@ import {
   decodeVariable,
   describeToJson,
   type Hello,
+  helloFlag,
   type Millis,
   noProduct,
+  type ProtocolError,
   type RequestResult,
   type Subscription,
   type VariableType,
@@ -57,10 +59,7 @@ export type GatewayRegistry = Pick<
 >
 
 export interface TcpGatewayOptions {
-  readonly host: string
-  /** 0 takes a free one. */
-  readonly port: number
-  /** RSA-2048. */
+  /** RSA-2048, private. */
   readonly serverKey: KeyObject
   readonly registry: GatewayRegistry
   readonly bus: Bus
@@ -78,14 +77,12 @@ const tick: Millis = 100
 /** `last heard` is good to the second; the registry need not hear of every message. */
 const heardEvery: Millis = 1_000
 
-/** Opens the port; resolves when devices can connect. */
-export async function startTcpGateway(options: TcpGatewayOptions): Promise<Gateway> {
-  const gateway = new TcpGateway(options)
-  await gateway.listen(options.host, options.port)
-  return gateway
+/** A gateway that does not listen yet, so that others can begin to observe it before the first device comes. */
+export function createTcpGateway(options: TcpGatewayOptions): TcpGateway {
+  return new TcpGateway(options)
 }
 
-class TcpGateway implements Gateway, ConnectionHost {
+export class TcpGateway implements Gateway, ConnectionHost {
   readonly serverKey: KeyObject
   readonly limits: GatewayLimits
   readonly now: () => Millis
@@ -124,6 +121,7 @@ class TcpGateway implements Gateway, ConnectionHost {
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
   }
 
+  /** Opens the port (0 takes a free one); resolves when devices can connect. */
   async listen(host: string, port: number): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject)
@@ -226,6 +224,11 @@ class TcpGateway implements Gateway, ConnectionHost {
     for (const observer of this.#observers) observer.offline?.(deviceId, reason)
   }
 
+  problem(connection: DeviceConnection, error: ProtocolError): void {
+    const { deviceId } = connection
+    this.#log.debug({ deviceId, code: error.code, reason: error.message }, 'the device sent something of no use')
+  }
+
   heard(connection: DeviceConnection): void {
     if (connection.lastReceived - connection.heardAt < heardEvery) return
     connection.heardAt = connection.lastReceived
@@ -260,6 +263,7 @@ class TcpGateway implements Gateway, ConnectionHost {
         {
           name: event.name,
           ttl: event.ttl,
+          ...(event.deviceId !== undefined && { deviceId: event.deviceId }),
           ...(data && { data }),
           ...(event.contentType !== undefined && { contentType: event.contentType }),
         },
@@ -315,7 +319,11 @@ class TcpGateway implements Gateway, ConnectionHost {
         this.#updatesFlag(connection, record, meaning.flag, meaning.on)
         return
       case 'question':
-        connection.session?.publishSystem(event.name, answerQuestion(meaning.about, record, connection.address), this.now())
+        connection.session?.publishSystem(
+          event.name,
+          answerQuestion(meaning.about, record, connection.address),
+          this.now(),
+        )
         return
       case 'shown':
         this.#publish(record, event.name, text)
@@ -407,10 +415,12 @@ class TcpGateway implements Gateway, ConnectionHost {
     const hello = connection?.session?.hello
     if (!connection || !hello) return undefined
     return {
+      serial: connection.serial,
       address: connection.address,
       since: connection.since,
       hello,
       safeMode: connection.safeMode,
+      cancellableUpdates: (hello.flags & helloFlag.otaV3) !== 0,
       describe: connection.systemDescribed ? (this.#registry.get(deviceId)?.describe ?? undefined) : undefined,
     }
   }
@@ -448,19 +458,17 @@ class TcpGateway implements Gateway, ConnectionHost {
   }
 
   async ping(deviceId: string): Promise<boolean> {
-    const result = await this.#request<void>(deviceId, ({ session }, done) =>
+    const result = await this.#request<Millis>(deviceId, ({ session }, done) =>
       session?.ping(this.now(), requestTimeouts.ping, done),
     )
     return result.ok
   }
 
-  signal(deviceId: string, on: boolean): Promise<RequestResult<void>> {
-    return this.#request(deviceId, ({ session }, done) =>
-      session?.signal(on, this.now(), requestTimeouts.signal, done),
-    )
+  signal(deviceId: string, on: boolean): Promise<RequestResult<undefined>> {
+    return this.#request(deviceId, ({ session }, done) => session?.signal(on, this.now(), requestTimeouts.signal, done))
   }
 
-  requestDescribe(deviceId: string, kind: DescribeKind): Promise<RequestResult<void>> {
+  requestDescribe(deviceId: string, kind: DescribeKind): Promise<RequestResult<readonly Describe[]>> {
     return this.#request(deviceId, ({ session }, done) =>
       session?.requestDescribe(kind, this.now(), requestTimeouts.describe, done),
     )

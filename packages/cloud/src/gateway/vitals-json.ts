@@ -9,7 +9,16 @@ interface Place {
   readonly words?: readonly (string | undefined)[]
 }
 
-const networkStatus = ['off', 'turning_on', 'disconnected', 'connecting', 'connected', 'disconnecting', , 'turning_off']
+const networkStatus = [
+  'off',
+  'turning_on',
+  'disconnected',
+  'connecting',
+  'connected',
+  'disconnecting',
+  undefined,
+  'turning_off',
+]
 const cloudStatus = ['disconnected', 'connecting', 'connected', 'disconnecting']
 const batteryState = ['unknown', 'not_charging', 'charging', 'charged', 'discharging', 'fault', 'disconnected']
 const powerSource = ['unknown', 'VIN', 'USB host', 'USB adapter', 'USB OTG', 'battery']

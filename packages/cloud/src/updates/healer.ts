@@ -1,0 +1,81 @@
+/**
+ * What to do for a device that lacks modules (modules-and-platforms.md 5.2): pure, from its describe, the catalogue and
+ * what was tried before. Upgrades only, and only for what an installed module says that it needs.
+ */
+import {
+  type CatalogueModule,
+  type ModuleDependency,
+  moduleLabel,
+  planHealing,
+  platformById,
+  type SystemDescribe,
+} from '@aloe/firmware'
+
+export type Healing =
+  /** Nothing is missing. */
+  | { readonly kind: 'healthy' }
+  /** `plan[0]` is to be sent, then the next describe decides. */
+  | {
+      readonly kind: 'send'
+      readonly plan: readonly [CatalogueModule, ...CatalogueModule[]]
+      readonly missing: readonly ModuleDependency[]
+    }
+  | { readonly kind: 'stop'; readonly reason: string; readonly missing: readonly ModuleDependency[] }
+
+export interface HealingLimits {
+  /** How often one module may be refused, or accepted and not installed. */
+  readonly failures: number
+  /** How often the connection may break during transfers. */
+  readonly interruptions: number
+}
+
+/** Rule 5.2: "the same module chosen three times: stop". */
+export const healingLimits: HealingLimits = { failures: 3, interruptions: 10 }
+
+export interface HealingHistory {
+  readonly failures: Readonly<Record<string, number>>
+  readonly interruptions: number
+  readonly reason?: string
+}
+
+export function decideHealing(
+  platformId: number,
+  describe: SystemDescribe,
+  catalogue: readonly CatalogueModule[],
+  history: HealingHistory,
+  limits: HealingLimits = healingLimits,
+): Healing {
+  const platform = platformById(platformId)
+  if (!platform) return { kind: 'healthy' } // without its rules nothing can be said about it
+  const plan = planHealing(platform, describe, catalogue)
+  const { missing } = plan
+  if (!plan.ok) return { kind: 'stop', reason: plan.reason, missing }
+  const [next, ...later] = plan.steps
+  if (!next) return { kind: 'healthy' }
+  const label = moduleLabel(next)
+  const last = history.reason ? `: ${history.reason}` : ''
+  const failures = history.failures[label] ?? 0
+  if (failures >= limits.failures) {
+    return { kind: 'stop', reason: `${label} was tried ${failures} times${last}`, missing }
+  }
+  if (history.interruptions >= limits.interruptions) {
+    return {
+      kind: 'stop',
+      reason: `the connection broke ${history.interruptions} times while ${label} was sent`,
+      missing,
+    }
+  }
+  return { kind: 'send', plan: [next, ...later], missing }
+}
+
+/**
+ * The state of a device as far as healing depends on it. While it is the same, what failed would fail again.
+ * What the catalogue offers is part of it: a new release is a reason to try again.
+ */
+export function healingSignature(describe: SystemDescribe, catalogue: readonly CatalogueModule[]): string {
+  const installed = describe.modules
+    .filter(({ store }) => store === 'main')
+    .map((module) => `${moduleLabel(module)}/${module.passed}(${module.dependencies.map(moduleLabel).join()})`)
+  const releases = new Set(catalogue.map(({ release }) => release))
+  return `${installed.sort().join(' ')} with ${[...releases].sort().join(' ')}`
+}

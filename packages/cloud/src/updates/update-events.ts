@@ -1,0 +1,101 @@
+/**
+ * What the world hears of updates: the events of cloud-api.md 3.3 as Particle's cloud publishes them, and Aloe's own,
+ * with JSON data, for whoever wants to watch (docs/updates.md).
+ */
+import { type ModuleDependency, moduleLabel } from '@aloe/firmware'
+import type { Bus } from '../bus/bus.ts'
+import type { DeviceRegistry } from '../devices/registry.ts'
+import { aboutDevice } from '../gateway/device-event.ts'
+import type { SentModule, UpdateJob } from './job.ts'
+
+/** `coreid` of what the cloud says by itself (cloud-api.md 3.2). */
+const cloud = 'particle-internal'
+
+/** No more than this many progress events of one transfer, in milliseconds between them. */
+const progressEvery = 250
+
+export class UpdateEvents {
+  readonly #bus: Bus
+  readonly #registry: Pick<DeviceRegistry, 'get'>
+  readonly #now: () => number
+
+  /** @param now Unix milliseconds */
+  constructor(bus: Bus, registry: Pick<DeviceRegistry, 'get'>, now: () => number) {
+    this.#bus = bus
+    this.#registry = registry
+    this.#now = now
+  }
+
+  /** The trailing space is as the real cloud sends it (cloud-api.md 3.3). */
+  flashStatus(deviceId: string, status: 'started' | 'success' | 'failed'): void {
+    this.#publish(deviceId, 'spark/flash/status', `${status} `)
+  }
+
+  /** The healer is about to send a module. */
+  updating(deviceId: string, module: SentModule): void {
+    this.#publish(deviceId, 'spark/safe-mode-updater/updating', String(module.index), cloud)
+  }
+
+  pending(deviceId: string, on: boolean): void {
+    this.#publish(deviceId, 'particle/device/updates/pending', String(on), cloud)
+  }
+
+  planned(job: UpdateJob, missing: readonly ModuleDependency[]): void {
+    const plan = (job.detail.plan ?? []).map(named)
+    this.#json(job, 'aloe/healer/planned', { job: job.id, missing: missing.map(named), plan })
+  }
+
+  healed(job: UpdateJob): void {
+    const { id, detail, createdAt } = job
+    const duration = this.#now() - createdAt
+    this.#json(job, 'aloe/healer/healed', { job: id, sent: detail.sent.map(named), duration })
+  }
+
+  stopped(job: UpdateJob, missing: readonly ModuleDependency[]): void {
+    const { reason, code, sent } = job.detail
+    const told = { job: job.id, reason, code, missing: missing.map(named), sent: sent.map(named) }
+    this.#json(job, 'aloe/healer/stopped', told)
+  }
+
+  /** A transfer or its job failed; `final`: it is not tried again. */
+  failed(job: UpdateJob, final: boolean): void {
+    const { module, code, reason } = job.detail
+    const told = { job: job.id, kind: job.kind, module: module && named(module), code, reason, final }
+    this.#json(job, 'aloe/update/failed', told)
+  }
+
+  /** A reporter of one transfer's progress: the first and the last always, those between at most every 250 ms. */
+  progressOf(job: UpdateJob): (bytes: number, total: number) => void {
+    let last = Number.NEGATIVE_INFINITY
+    return (bytes, total) => {
+      const now = this.#now()
+      if (bytes < total && now - last < progressEvery) return
+      last = now
+      const { module, plan = [], sent } = job.detail
+      this.#json(job, 'aloe/update/progress', {
+        job: job.id,
+        kind: job.kind,
+        module: module && named(module),
+        bytes,
+        total,
+        sent: sent.length,
+        plan: plan.map(named),
+      })
+    }
+  }
+
+  #json(job: UpdateJob, name: string, data: object): void {
+    this.#publish(job.deviceId, name, JSON.stringify(data), cloud)
+  }
+
+  #publish(deviceId: string, name: string, data: string, coreid?: string): void {
+    const device = this.#registry.get(deviceId)
+    if (device) this.#bus.publish(aboutDevice(device, name, data, this.#now(), coreid))
+  }
+}
+
+/** A module in events: `{"function":"system_part","index":1,"version":2000,"label":"system_part 1@2000"}`. */
+function named(module: SentModule) {
+  const { function: name, index, version, release } = module
+  return { function: name, index, version, ...(release !== undefined && { release }), label: moduleLabel(module) }
+}
