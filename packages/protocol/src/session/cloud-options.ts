@@ -12,6 +12,8 @@ import type { PingLimits } from './pinger.ts'
 export interface CloudSessionHandlers {
   /** Puts one CoAP message into the channel. */
   send(message: Uint8Array): void
+  /** True while the channel has so much to write that file data had better wait. */
+  congested?(): boolean
   /** The device said Hello; over UDP this is where its id and key must be compared, and `close()` called if they differ. */
   hello(hello: Hello): void
   /** Old devices answer with system and application in one, which comes as two calls. */

@@ -11,7 +11,7 @@ import { pathLetter } from '../coap/options.ts'
 import { rfcLimits } from '../coap/retransmission.ts'
 import { encodeResponse, type Head, tokenByte, tokenOf } from '../messages/build.ts'
 import { encodeKeyChange, encodeSignal } from '../messages/control.ts'
-import { type Describe, type DescribeKind, decodeDescribe } from '../messages/describe.ts'
+import type { Describe, DescribeKind } from '../messages/describe.ts'
 import { decodeEvent, type EventFields, encodeEventDelivery, isEventPublish } from '../messages/event.ts'
 import { decodeFunctionReturn, encodeFunctionCall } from '../messages/function.ts'
 import { decodeGoodbye } from '../messages/goodbye.ts'
@@ -21,6 +21,8 @@ import { encodeTimeResponse } from '../messages/time.ts'
 import { encodeVariableRequest } from '../messages/variable.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
+import type { SenderHandlers } from '../transfer/transfer.ts'
+import { CloudDescribes } from './cloud-describes.ts'
 import {
   type CloudSessionHandlers,
   type CloudSessionOptions,
@@ -28,15 +30,15 @@ import {
   defaultMaxSubscriptions,
   defaultPing,
 } from './cloud-options.ts'
+import { CloudUpdates, type UpdateHandle, type UpdateOptions } from './cloud-updates.ts'
 import { type Delivery, deliveriesFor } from './delivery.ts'
-import { DescribeFetcher } from './describe-fetch.ts'
 import { earliest } from './earliest.ts'
 import { MessageLayer } from './message-layer.ts'
 import { Pinger } from './pinger.ts'
 import { Pings } from './pings.ts'
-import { PostedDescribes } from './posted-describes.ts'
 import { Requests } from './requests.ts'
 import { type RequestResult, refused, sessionClosed } from './result.ts'
+import { SessionLink } from './session-link.ts'
 import { SubscriptionList } from './subscription-list.ts'
 import { uniform } from './uniform.ts'
 
@@ -61,9 +63,9 @@ export class CloudSession {
   readonly #maxSubscriptions: number
   readonly #pinger: Pinger
   readonly #helloDeadline: Millis | undefined
-  #describes: DescribeFetcher | undefined
+  readonly #describes: CloudDescribes
   readonly #pings = new Pings()
-  #posted: PostedDescribes | undefined
+  readonly #updates = new CloudUpdates()
   #hello: Hello | undefined
   #subscriptions: SubscriptionList
   #maxMessageSize = 0
@@ -91,6 +93,10 @@ export class CloudSession {
     this.#requests = new Requests(random(1)[0] ?? 0)
     this.#pinger = new Pinger(options.ping ?? defaultPing[transport], now)
     this.#subscriptions = new SubscriptionList(this.#maxSubscriptions, resume?.subscriptions)
+    this.#describes = new CloudDescribes(
+      (encode, deadline, done) => this.#ask(encode, this.#now, deadline, done),
+      (describe) => handlers.describe(describe),
+    )
     this.#helloDeadline =
       options.now === undefined || resume ? undefined : now + (options.helloTimeout ?? defaultHelloTimeout)
     if (resume) this.#greeted(resume.hello)
@@ -126,6 +132,7 @@ export class CloudSession {
     else if (!this.#hello && !isHello(message) && message.code !== code.empty) this.#early()
     else if (message.type === coapType.con && !this.#layer.receive(message.id, now)) return
     else if (isEventPublish(bytes)) this.#event(message)
+    else if (this.#updates.receive(message, now)) return
     else if (message.code === code.empty) this.#acknowledge(message)
     else if (isRequestCode(message.code)) this.#request(message, now)
     else this.#response(message)
@@ -140,6 +147,7 @@ export class CloudSession {
     this.#layer.poll(now)
     for (const id of this.#requests.poll(now)) this.#layer.acknowledge(id, 0)
     this.#pings.poll(now)
+    this.#updates.poll(now)
     if (!this.#hello) {
       if (this.#helloDeadline !== undefined && this.#helloDeadline <= now) {
         this.#end(new ProtocolError('hello-timeout', 'the device did not say Hello in time'))
@@ -165,6 +173,7 @@ export class CloudSession {
     this.#layer.close()
     this.#requests.close()
     this.#pings.close()
+    this.#updates.close()
   }
 
   /**
@@ -217,7 +226,7 @@ export class CloudSession {
       done?.(refused('the device has no vitals'))
       return
     }
-    this.#fetchDescribe(kind, now + timeout, done ?? (() => undefined))
+    this.#describes.fetch(kind, now + timeout, done ?? (() => undefined))
   }
 
   /** Pings the device. The value is the time until its answer, in milliseconds. */
@@ -264,6 +273,27 @@ export class CloudSession {
     return this.#sendEvent({ name, data: typeof data === 'string' ? Buffer.from(data, 'utf8') : data }, now)
   }
 
+  /** True while an update runs. */
+  get updating(): boolean {
+    return this.#updates.active
+  }
+
+  /**
+   * Sends an update file, windowed or chunked as the device's Hello says; one at a time. The device applies it once the
+   * cloud has acknowledged the result, then restarts: the connection ends by itself.
+   *
+   * @param file the complete update binary, kept until the end
+   */
+  startUpdate(file: Uint8Array, options: UpdateOptions, now: Millis, handlers: SenderHandlers): UpdateHandle {
+    const link = new SessionLink(
+      this.#layer,
+      this.#requests,
+      this.#maxMessageSize,
+      () => this.#handlers.congested?.() ?? false,
+    )
+    return this.#updates.start(link, this.#closed ? undefined : this.#hello, file, options, now, handlers)
+  }
+
   #event(message: CoapMessage): void {
     this.#guard(message, () => {
       const event = decodeEvent(message)
@@ -280,7 +310,7 @@ export class CloudSession {
     const letter = pathLetter(message)
     this.#guard(message, () => {
       if (message.code === code.post && letter === 'h') this.#helloReceived(message, now)
-      else if (message.code === code.post && letter === 'd') this.#describePosted(message)
+      else if (message.code === code.post && letter === 'd') this.#acknowledge(message, this.#describes.posted(message))
       else if (message.code === code.get && letter === 'e') this.#subscribed(message)
       else if (message.code === code.get && letter === 't') {
         this.#layer.answer(message.id, encodeTimeResponse(message, this.#unixTime()))
@@ -307,7 +337,7 @@ export class CloudSession {
       this.#layer.send(encodeServerHello(this.#layer.nextId()))
     }
     if (!(hello.flags & helloFlag.deviceInitiatedDescribe)) {
-      this.#fetchDescribe(undefined, now + describeTimeout, (result) => {
+      this.#describes.fetch(undefined, now + describeTimeout, (result) => {
         if (result.ok || result.error === 'closed') return
         this.#handlers.problem?.(new ProtocolError('describe', `the device did not describe itself: ${result.message}`))
       })
@@ -317,19 +347,7 @@ export class CloudSession {
   #greeted(hello: Hello): void {
     this.#hello = hello
     this.#maxMessageSize = maxMessageSizeOf(hello, this.#transport)
-    this.#posted = undefined
-  }
-
-  #describePosted(message: CoapMessage): void {
-    this.#posted ??= new PostedDescribes()
-    const posted = this.#posted.accept(message)
-    // Empty, not 2.31: the device sends the next block on the acknowledgement (device-protocol.md 3.8.1).
-    if (posted.kind === 'refused') this.#acknowledge(message, posted.code)
-    else if (posted.kind === 'more') this.#acknowledge(message)
-    else {
-      this.#described(posted.describes)
-      this.#acknowledge(message)
-    }
+    this.#describes.restart(hello.platformId)
   }
 
   #subscribed(message: CoapMessage): void {
@@ -354,6 +372,11 @@ export class CloudSession {
   }
 
   #answered(message: CoapMessage, now: Millis): void {
+    if (this.#updates.receive(message, now)) {
+      if (message.type === coapType.rst) this.#layer.reset(message.id)
+      else this.#layer.acknowledge(message.id, message.code)
+      return
+    }
     if (message.type === coapType.rst) {
       this.#layer.reset(message.id)
       this.#requests.fail(message.id, refused('the device rejected the request'))
@@ -407,47 +430,6 @@ export class CloudSession {
     }
     this.#requests.add(token, id, deadline, done)
     this.#layer.sendConfirmable(id, message, now)
-  }
-
-  #fetchDescribe(
-    kind: DescribeKind | undefined,
-    deadline: Millis,
-    done: (result: RequestResult<readonly Describe[]>) => void,
-  ): void {
-    this.#describes ??= new DescribeFetcher((encode, until, answered) => {
-      this.#ask(encode, this.#now, until, answered)
-    })
-    this.#describes.fetch({
-      kind,
-      deadline,
-      done: (result) => {
-        if (!result.ok) {
-          done(result)
-          return
-        }
-        let describes: readonly Describe[]
-        try {
-          describes = decodeDescribe(kind, result.value)
-        } catch (error) {
-          if (!(error instanceof ProtocolError)) throw error
-          done(refused(error.message))
-          return
-        }
-        done({ ok: true, value: this.#described(describes) })
-      },
-    })
-  }
-
-  /** Hands describes over; a system describe without platform gets that of the Hello. */
-  #described(describes: readonly Describe[]): readonly Describe[] {
-    const platformId = this.#hello?.platformId
-    const complete = describes.map((describe) =>
-      describe.kind === 'system' && platformId !== undefined
-        ? { ...describe, describe: { platformId, ...describe.describe } }
-        : describe,
-    )
-    for (const describe of complete) this.#handlers.describe(describe)
-    return complete
   }
 
   /** Answers what is confirmable: empty, or with a code and the request's token. */

@@ -6,6 +6,7 @@ import type { SubscriptionFormat } from '../messages/subscription.ts'
 import type { VariableValue } from '../messages/variable.ts'
 import type { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
+import type { UpdateTarget } from '../transfer/transfer.ts'
 import type { PingLimits } from './pinger.ts'
 
 export interface DeviceSessionHandlers {
@@ -51,6 +52,8 @@ export interface DeviceSessionOptions {
   /** The session adds nothing to it: over UDP it must name the device. */
   readonly hello: HelloFields
   readonly handlers: DeviceSessionHandlers
+  /** Where updates go; without it the device takes none. The Hello's flags decide by which transfer. */
+  readonly updateTarget?: UpdateTarget
   /** Bytes of the largest message that this end sends. */
   readonly maxMessageSize?: number
   readonly ping?: PingLimits

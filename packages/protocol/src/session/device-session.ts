@@ -31,11 +31,13 @@ import {
   publishAckTimeout,
   serverHelloTimeout,
 } from './device-options.ts'
+import { type DeviceUpdates, deviceUpdates } from './device-updates.ts'
 import { earliest } from './earliest.ts'
 import { type Acknowledgement, MessageLayer } from './message-layer.ts'
 import { Pinger } from './pinger.ts'
 import { Requests } from './requests.ts'
 import { type RequestResult, refused, sessionClosed, timedOut } from './result.ts'
+import { SessionLink } from './session-link.ts'
 import { uniform } from './uniform.ts'
 
 /** More publishes than this waiting for their acknowledgement are refused. */
@@ -50,6 +52,7 @@ export class DeviceSession {
   /** Only its tokens are used: one counter for time, describes and ledger requests (device-protocol.md 3.1). */
   readonly #tokens: Requests
   readonly #describes: DeviceDescribes
+  readonly #updates: DeviceUpdates | undefined
   readonly #pinger: Pinger
   readonly #maxMessageSize: number
   #state: State = 'new'
@@ -80,7 +83,19 @@ export class DeviceSession {
       nextToken: () => this.#tokens.nextToken(),
       payload: (kind) => handlers.describe(kind),
     })
+    const link = new SessionLink(this.#layer, this.#tokens, this.#maxMessageSize, () => false)
+    this.#updates =
+      options.updateTarget &&
+      deviceUpdates(options.hello.flags, link, options.updateTarget, {
+        updating: (active) => this.#updatingChanged(active),
+        failed: (error) => this.#end(error),
+      })
     this.#pinger = new Pinger(options.ping ?? defaultDevicePing[transport], 0)
+  }
+
+  /** True while an update runs. */
+  get updating(): boolean {
+    return this.#updating
   }
 
   /** True once the cloud has answered the Hello. */
@@ -124,14 +139,14 @@ export class DeviceSession {
       return
     }
     if (message.type === coapType.ack) {
-      this.#time(message)
       this.#layer.acknowledge(message.id, message.code)
+      if (!this.#updates?.receive(message, now)) this.#time(message)
     } else if (message.type === coapType.rst) this.#reset(message)
     else if (this.#state !== 'ready' && this.#options.transport === 'udp') return
     else if (message.type === coapType.con && !this.#layer.receive(message.id, now)) return
     else if (message.code === code.empty) {
       if (message.type === coapType.con) this.#layer.answerEmpty(message.id)
-    } else if (!this.#time(message)) this.#request(message, now)
+    } else if (!this.#updates?.receive(message, now) && !this.#time(message)) this.#request(message, now)
   }
 
   /** Does what is due: retransmissions, timeouts, pings. */
@@ -149,7 +164,9 @@ export class DeviceSession {
       }
       return
     }
-    if (this.#updating) return
+    this.#updates?.poll(now)
+    // While an update runs no pings are sent (device-protocol.md 3.6): its transfer watches the time.
+    if (this.#updating || !this.ready) return
     const due = this.#pinger.poll(now)
     if (due === 'ping') this.ping(now)
     else if (due === 'gone') this.#end(new ProtocolError('ping-timeout', 'the cloud fell silent'))
@@ -159,7 +176,7 @@ export class DeviceSession {
   nextDeadline(): Millis | undefined {
     if (this.#state === 'closed' || this.#state === 'new') return undefined
     const ping = this.#state === 'ready' && !this.#updating ? this.#pinger.deadline : this.#helloDeadline
-    return earliest(ping, this.#layer.nextDeadline())
+    return earliest(ping, this.#layer.nextDeadline(), this.#updates?.nextDeadline())
   }
 
   /** Ends the session without a word: all who wait are told. */
@@ -167,6 +184,7 @@ export class DeviceSession {
     if (this.#state === 'closed') return
     this.#state = 'closed'
     this.#layer.close()
+    this.#updates?.disconnected()
   }
 
   /** Says what a device says after its Hello, in its order (device-protocol.md 3.4.1). */
@@ -378,6 +396,12 @@ export class DeviceSession {
     this.#state = 'ready'
     this.#helloDeadline = undefined
     this.#handlers.ready()
+  }
+
+  #updatingChanged(active: boolean): void {
+    this.#updating = active
+    this.#pinger.heard(this.#now)
+    this.#handlers.updating?.(active)
   }
 
   #systemEvent(name: string, data: string, now: Millis): void {
