@@ -36,6 +36,8 @@ export type ToSystem =
   | { readonly kind: 'request'; readonly id: number; readonly name: string; readonly arguments: readonly unknown[] }
   /** Wants to know of system events with these bits. */
   | { readonly kind: 'listen'; readonly events: number }
+  /** What the application does when the device resets is done. */
+  | { readonly kind: 'noticed' }
   /** The application wrote a pin. */
   | { readonly kind: 'pin'; readonly pin: number }
   /** The application failed and runs no more. */
@@ -54,5 +56,7 @@ export type ToApplication =
       readonly contentType: number
     }
   | { readonly kind: 'system'; readonly event: number; readonly parameter: number }
+  /** The device is about to reset; the application answers `noticed`. */
+  | { readonly kind: 'resetting'; readonly event: number }
   /** What the status LED shows now, asked for by `RGB.onChange`. */
   | { readonly kind: 'led'; readonly red: number; readonly green: number; readonly blue: number }

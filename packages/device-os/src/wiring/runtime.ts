@@ -249,9 +249,18 @@ export class Runtime {
         }
         return undefined
       }
+      case 'resetting':
+        return this.#lastWords(message.event)
       case 'led':
         return this.#ledListener?.(message.red, message.green, message.blue)
     }
+  }
+
+  /** Lets the handlers of a reset finish, also those that are async. */
+  async #lastWords(event: number): Promise<void> {
+    const heard = this.#listeners.filter(({ events }) => (events & event) !== 0)
+    await Promise.all(heard.map(async ({ handler }) => handler(event, 0)))
+    this.send({ kind: 'noticed' })
   }
 
   async #call(id: number, name: string, argument: string): Promise<void> {

@@ -1,0 +1,122 @@
+/**
+ * What system part 1 offers to system part 2. The two are updated one after the other, so that a newer part 1 must
+ * serve an older part 2: what is here is only ever added to.
+ */
+import type { SystemDescribe } from '@aloe/firmware'
+import type {
+  Announcement,
+  DescribeKind,
+  Goodbye,
+  HelloFields,
+  UpdateTarget,
+  VariableType,
+  VariableValue,
+  Vital,
+} from '@aloe/protocol'
+import type { Hal } from '../hal/hal.ts'
+import type { Millis } from '../hal/time.ts'
+
+export type ConnectionStatus = 'disconnected' | 'connecting' | 'handshake' | 'connected' | 'disconnecting'
+
+/** How a failure to connect shows on the LED. */
+export type FailureKind = 'error' | 'handshake' | 'decryption' | 'authentication'
+
+export interface ConnectionFailure {
+  readonly kind: FailureKind
+  /** Where: `address`, `connect`, a step of the handshake, `hello` or `session`. */
+  readonly step: string
+  /** The number that `cloud:err` shows (device-protocol.md 6.4). */
+  readonly error: number
+  readonly message: string
+  /** How long until the next attempt; undefined when there is none. */
+  readonly retryIn: Millis | undefined
+}
+
+export interface ConnectionHandlers {
+  status(status: ConnectionStatus): void
+  /** A new session stands; nothing was announced in it yet. */
+  ready(): void
+  failed(failure: ConnectionFailure): void
+  /** The cloud asks for a describe. */
+  describe(kind: DescribeKind): Uint8Array
+  /** The cloud calls a function; without a reply the caller times out. @returns false when there is no such function */
+  call(name: string, argument: string, reply: (value: number) => void): boolean
+  /** The cloud reads a variable; undefined: there is none of that name. */
+  variable(name: string, reply: (value: VariableValue | undefined) => void): void
+  event(name: string, data: Uint8Array, contentType: number): void
+  time(unixSeconds: number): void
+  signal(on: boolean): void
+  /** An update is being received, or no more. */
+  updating(active: boolean): void
+}
+
+export interface ConnectionOptions {
+  readonly hal: Pick<Hal, 'now' | 'setTimer' | 'random' | 'connectTcp'>
+  /** 24 hexadecimal characters. */
+  readonly deviceId: string
+  /** PKCS#1 DER */
+  readonly deviceKey: Uint8Array
+  /** SPKI DER */
+  readonly serverKey: Uint8Array | undefined
+  readonly server: { readonly host: string; readonly port: number } | undefined
+  /** Asked at the start of each session. */
+  readonly hello: () => HelloFields
+  readonly updateTarget: UpdateTarget
+  readonly handlers: ConnectionHandlers
+}
+
+export interface OutgoingEvent {
+  readonly name: string
+  readonly data?: Uint8Array
+  readonly contentType?: number
+  /** Seconds. */
+  readonly ttl?: number
+  /** Ask for an acknowledgement. */
+  readonly acknowledge?: boolean
+}
+
+export interface OutgoingSubscription {
+  readonly prefix: string
+  /** Data of any format is wanted. */
+  readonly format?: 'binary'
+}
+
+export interface ConnectionCounters {
+  /** Attempts since the last success. */
+  readonly attempts: number
+  /** Connections that broke. */
+  readonly disconnects: number
+  /** device-protocol.md 6.4; 0 when the last attempt succeeded. */
+  readonly lastError: number
+}
+
+export interface Connection {
+  readonly status: ConnectionStatus
+  readonly counters: ConnectionCounters
+  /** Connects, and again and again whenever the connection is lost. */
+  connect(): void
+  /** Says goodbye (with a reason given), closes, and stays so. Resolves when it is closed. */
+  disconnect(goodbye: Goodbye | undefined): Promise<void>
+  /** Drops everything at once, without a word, for good. */
+  close(): void
+  /** Gives up the present connection and makes a new one. */
+  reconnect(): void
+  setKeepAlive(interval: Millis): void
+  // What follows does nothing while there is no session.
+  /** Says what a device says after its Hello, in its order (device-protocol.md 3.4.1). */
+  announce(announcement: Announcement): void
+  /** The application's part of it, when it was not ready before; also again, when functions or variables came. */
+  announceApplication(subscriptions: readonly OutgoingSubscription[]): void
+  postDescribe(kind: DescribeKind, payload: Uint8Array, done?: (ok: boolean) => void): void
+  /** `done` tells whether it went out (and was acknowledged, if that was asked for). */
+  publish(event: OutgoingEvent, done?: (ok: boolean) => void): void
+  subscribe(subscription: OutgoingSubscription): void
+  requestTime(): void
+}
+
+export interface Communication {
+  createConnection(options: ConnectionOptions): Connection
+  encodeSystemDescribe(describe: SystemDescribe): Uint8Array
+  encodeApplicationDescribe(functions: readonly string[], variables: Readonly<Record<string, VariableType>>): Uint8Array
+  encodeVitals(vitals: readonly Vital[]): Uint8Array
+}

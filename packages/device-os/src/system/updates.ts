@@ -1,0 +1,97 @@
+/**
+ * Updates on the device's side: what is let in, where it is put together, what becomes of it
+ * (modules-and-platforms.md 4.3, 4.4).
+ */
+import { installedModule, systemErrorMessage, updateResult, validateUpdate } from '@aloe/firmware'
+import type { UpdateError, UpdateRequest, UpdateTarget } from '@aloe/protocol'
+import type { Flash } from '../flash/flash.ts'
+
+export interface UpdateHandlers {
+  /** Whether updates are let in now: enabled by the application, or forced by the owner. */
+  allowed(): boolean
+  begun(): void
+  /** A part has come. */
+  progress(): void
+  failed(error: number, message: string): void
+  /** The file is with the bootloader: the device has to reset. */
+  applied(): void
+}
+
+const assetFunction = 9
+
+export class Updates implements UpdateTarget {
+  readonly #flash: Flash
+  readonly #handlers: UpdateHandlers
+  #active = false
+  /** The validated file. */
+  #file: Uint8Array | undefined
+
+  constructor(flash: Flash, handlers: UpdateHandlers) {
+    this.#flash = flash
+    this.#handlers = handlers
+  }
+
+  get active(): boolean {
+    return this.#active
+  }
+
+  begin(request: UpdateRequest): { readonly offset: number } | UpdateError {
+    if (!this.#handlers.allowed()) return refusal(updateResult.updatesDisabled)
+    if (this.#active) return refusal(updateResult.invalidState)
+    if (request.moduleFunction === assetFunction && !this.#flash.platform.assets) {
+      return refusal(updateResult.unsupportedModule)
+    }
+    const { size, sha256, discard } = request
+    const begun = this.#flash.staging.begin({ size, discard, ...(sha256 && { sha256 }) })
+    if ('error' in begun) return refusal(begun.error)
+    // An earlier module that still waits for a reset is lost (4.5).
+    this.#flash.clearPending()
+    this.#active = true
+    this.#file = undefined
+    this.#handlers.begun()
+    return begun
+  }
+
+  write(offset: number, bytes: Uint8Array): void {
+    this.#flash.staging.write(offset, bytes)
+    this.#handlers.progress()
+  }
+
+  /** Tests the file as a whole and every module in it against what is installed. */
+  finish(): { readonly ok: true } | UpdateError {
+    const { staging, platform } = this.#flash
+    const check = staging.check()
+    if (!check.ok) return refusal(check.error)
+    const file = staging.bytes()
+    const installed = this.#flash.installed().map((module) => installedModule(module))
+    const { result, message } = validateUpdate(file, platform, installed)
+    if (result !== updateResult.ok) return { error: result, message }
+    this.#file = file
+    return { ok: true }
+  }
+
+  apply(): void {
+    const file = this.#file
+    if (file === undefined) return
+    const result = this.#flash.addPending(file)
+    this.#end(true)
+    if (result === updateResult.ok) this.#handlers.applied()
+    else this.#handlers.failed(result, systemErrorMessage(result))
+  }
+
+  cancel(discard: boolean): void {
+    if (!this.#active) return
+    // A file that was refused as a whole is of no use to a later attempt.
+    this.#end(discard || this.#flash.staging.complete)
+    this.#handlers.failed(updateResult.error, 'the update was cancelled')
+  }
+
+  #end(discard: boolean): void {
+    this.#active = false
+    this.#file = undefined
+    if (discard) this.#flash.staging.discard()
+    else this.#flash.staging.suspend()
+  }
+}
+
+const refusal = (error: number): UpdateError => ({ error, message: systemErrorMessage(error) })
