@@ -8,19 +8,10 @@ import type { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Store } from '../store/store.ts'
 import type { Catalogue } from '../updates/catalogue.ts'
+import type { Updates } from '../updates/updates.ts'
 import type { ApiLimits } from './limits.ts'
 
-/** The part of `updates/` that the API needs. */
-export interface FlashService {
-  /** Resolves when the device took the start of the update, or did not. */
-  flash(
-    deviceId: string,
-    file: Uint8Array,
-    by: string,
-  ): Promise<{ readonly ok: true } | { readonly ok: false; readonly status: number; readonly error: string }>
-  /** The device's update jobs, newest first, in the form in which the API shows them. */
-  jobs(deviceId: string): readonly object[] | Promise<readonly object[]>
-}
+export type ApiUpdates = Pick<Updates, 'flash' | 'jobs' | 'active'>
 
 export type ApiGateway = Pick<
   Gateway,
@@ -51,7 +42,7 @@ export interface ApiDeps {
   readonly bus: Bus
   readonly streams: EventStreams
   readonly gateway: ApiGateway
-  readonly updates: FlashService
+  readonly updates: ApiUpdates
   readonly compiler: Pick<Compiler, 'compile'>
   readonly catalogue: Catalogue
   /** Asked per request: the ports are known only when the gateway listens. */

@@ -1,4 +1,5 @@
 /** What Particle's cloud has not: how to find this cloud, whether it serves, and why devices were not let in. */
+import type { UpdateJobView } from '../../updates/updates.ts'
 import { userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { type ApiServer, pathOf } from '../schemas.ts'
@@ -51,6 +52,37 @@ export function aloeRoutes(app: ApiServer, context: ApiContext): void {
   })
 
   app.get('/v1/devices/:id/aloe/updates', { schema: { params: pathOf('id') } }, async (request) => ({
-    jobs: await updates.jobs(context.device(request, request.params.id).id),
+    jobs: (await updates.jobs(context.device(request, request.params.id).id)).map(jobJson),
   }))
+}
+
+function jobJson(job: UpdateJobView): Record<string, unknown> {
+  const {
+    module = null,
+    total = null,
+    plan = [],
+    sent,
+    failures,
+    interruptions,
+    code = null,
+    reason = null,
+  } = job.detail
+  return {
+    id: job.id,
+    device_id: job.deviceId,
+    kind: job.kind,
+    state: job.state,
+    requested_by: job.requestedBy,
+    module,
+    total,
+    plan,
+    sent,
+    failures,
+    interruptions,
+    code,
+    reason,
+    created_at: iso(job.createdAt),
+    updated_at: iso(job.updatedAt),
+    finished_at: iso(job.finishedAt),
+  }
 }

@@ -31,8 +31,8 @@ export function flashRoutes(app: ApiServer, context: ApiContext): void {
         if (body.app !== undefined || body.app_id !== undefined) throw notImplemented('applications by name')
         return changeDevice(device, body, context)
       }
-      // Before anything is compiled for a device that cannot take it.
-      if (!gateway.isOnline(device.id)) throw timedOut()
+      // Before anything is compiled for a device that cannot take it. One that restarts in the middle of an update can.
+      if (!gateway.isOnline(device.id) && !updates.active(device.id)) throw timedOut()
       const binary = binaryOf(upload, body.file_type)
       const file = binary ?? (await compileFor(device, upload, body.build_target_version))
       const result = await updates.flash(device.id, file, userOf(request).id)
