@@ -48,10 +48,10 @@ export class FakeGateway {
     this.log.push(['forced', id, on])
     return true
   }
-  async requestDescribe(id: string): Promise<RequestResult<undefined>> {
+  async requestDescribe(id: string): Promise<RequestResult<never[]>> {
     this.log.push(['describe', id])
     this.onDescribe(id)
-    return { ok: true, value: undefined }
+    return { ok: true, value: [] }
   }
   disconnect(id: string): void {
     this.log.push(['disconnect', id])

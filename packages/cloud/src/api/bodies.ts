@@ -47,9 +47,15 @@ export async function registerBodies(app: FastifyInstance, limits: ApiLimits): P
     request.upload = []
   })
   app.addHook('preValidation', async (request) => {
-    if (request.isMultipart()) request.body = await readMultipart(request, limits)
+    if (request.isMultipart()) request.body = await readMultipart(request, limits).catch(asBadRequest)
     else request.body ??= {}
   })
+}
+
+/** What the parser throws for a body that it cannot read has no status. */
+function asBadRequest(error: Error & { statusCode?: number }): never {
+  if (error.statusCode !== undefined) throw error
+  throw badRequest(`The multipart body cannot be read: ${error.message}`)
 }
 
 async function readMultipart(request: FastifyRequest, limits: ApiLimits): Promise<FormObject> {

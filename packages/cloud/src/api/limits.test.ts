@@ -1,0 +1,33 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { defaultLimits, isLoopback, RateLimiter } from './limits.ts'
+
+describe('rate limits', () => {
+  it('count per host and kind, in windows of five minutes', () => {
+    const limiter = new RateLimiter({ ...defaultLimits, logins: 2 })
+    assert.equal(limiter.count('logins', '192.0.2.1', 0), 0)
+    assert.equal(limiter.count('logins', '192.0.2.1', 1_000), 0)
+    assert.equal(limiter.count('logins', '192.0.2.1', 2_000), 298_000)
+    assert.equal(limiter.count('logins', '192.0.2.2', 2_000), 0)
+    assert.equal(limiter.count('requests', '192.0.2.1', 2_000), 0)
+    assert.equal(limiter.count('logins', '192.0.2.1', 300_000), 0)
+  })
+
+  it('let the machine itself through, unless told otherwise', () => {
+    const exempt = new RateLimiter({ ...defaultLimits, logins: 0 })
+    const strict = new RateLimiter({ ...defaultLimits, logins: 0, exemptLoopback: false })
+    for (const host of ['127.0.0.1', '127.9.9.9', '::1', '::ffff:127.0.0.1']) {
+      assert.equal(isLoopback(host), true)
+      assert.equal(exempt.count('logins', host, 0), 0)
+      assert.notEqual(strict.count('logins', host, 0), 0)
+    }
+    assert.equal(isLoopback('192.0.2.127'), false)
+  })
+
+  it('stay bounded however many hosts there are', () => {
+    const limiter = new RateLimiter({ ...defaultLimits, logins: 1 })
+    limiter.count('logins', 'first', 0)
+    for (let i = 0; i < 20_001; i++) limiter.count('logins', `host ${i}`, 0)
+    assert.equal(limiter.count('logins', 'first', 0), 0, 'forgotten')
+  })
+})
