@@ -108,7 +108,7 @@ export function validateModule(
   const slot = slotFor(module, platform)
   const systemVersion = findInstalled(installed, { function: 'system_part', index: 1 })?.version
   // A module that ends behind its slot cannot even be fetched, which is another result than RANGE (4.1).
-  if (!slot || module.endAddress + crcSize > slotEnd(slot, systemVersion)) {
+  if (!slot || !endsInSlot(module, slot, systemVersion)) {
     return rejected(updateResult.moduleNotFound, `${platform.name} has no place for ${moduleLabel(module)}`, module)
   }
 
@@ -144,6 +144,12 @@ export function inRange(
   // The addresses of a compressed module are those of the file that is sent (1.6).
   if (!slot.growsDown || ((module.flags ?? 0) & moduleFlags.compressed) !== 0) return true
   return module.endAddress + crcSize === slot.end
+}
+
+function endsInSlot(module: FirmwareModule, slot: ModuleSlot, systemVersion: number | undefined): boolean {
+  // What grows down starts as low as its uncompressed size asks, and ends anywhere when compressed.
+  if (slot.growsDown && (module.flags & moduleFlags.compressed) !== 0) return module.bytes.length <= slot.maxSize
+  return module.endAddress + crcSize <= slotEnd(slot, systemVersion)
 }
 
 function rejected(result: UpdateResult, message: string, module?: FirmwareModule): ModuleValidation {
