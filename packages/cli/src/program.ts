@@ -1,0 +1,65 @@
+/** All commands of `aloe`. */
+
+import { Command } from 'commander'
+import manifest from '../package.json' with { type: 'json' }
+import { binaryCommand } from './commands/binary.ts'
+import { callCommand, getCommand } from './commands/call.ts'
+import { compileCommand } from './commands/compile.ts'
+import { demoCommand } from './commands/demo.ts'
+import { deviceCommand } from './commands/device.ts'
+import { deviceOsCommand } from './commands/device-os.ts'
+import { publishCommand, subscribeCommand } from './commands/events.ts'
+import { flashCommand } from './commands/flash.ts'
+import { keysCommand } from './commands/keys.ts'
+import { listCommand } from './commands/list.ts'
+import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts'
+import { upCommand } from './commands/up.ts'
+
+const tour = `
+A first tour:
+  $ aloe up                                            start a cloud on this machine
+  $ aloe login                                         log in at it (another terminal)
+  $ aloe device create --dir ./blinky --name blinky --device-os 1.0.0
+  $ aloe device run ./blinky                           run the device
+  $ aloe flash blinky ./my-app                         compile an application and send it over the air
+  $ aloe subscribe                                     watch what it publishes
+
+\`aloe <command> --help\` explains a command, with examples. \`aloe demo\` shows all of it at once.
+`
+
+export function createProgram(): Command {
+  const program = new Command('aloe')
+    .description('Aloe: an open Device OS and device cloud')
+    .version(manifest.version, '-v, --version', 'print the version')
+    .addHelpCommand(new Command('help').argument('[command]').description('explain a command').helpGroup('More:'))
+    .configureHelp({ showGlobalOptions: false })
+    .addHelpText('after', tour)
+    .commandsGroup('Cloud:')
+    .addCommand(upCommand())
+    .addCommand(loginCommand())
+    .addCommand(logoutCommand())
+    .addCommand(whoamiCommand())
+    .commandsGroup('Devices:')
+    .addCommand(deviceCommand())
+    .addCommand(listCommand())
+    .addCommand(callCommand())
+    .addCommand(getCommand())
+    .addCommand(publishCommand())
+    .addCommand(subscribeCommand())
+    .commandsGroup('Firmware:')
+    .addCommand(compileCommand())
+    .addCommand(flashCommand())
+    .addCommand(deviceOsCommand())
+    .addCommand(binaryCommand())
+    .addCommand(keysCommand())
+    .commandsGroup('More:')
+    .addCommand(demoCommand())
+  throwInsteadOfExit(program)
+  return program
+}
+
+/** Exit codes are run-command.ts's business, of every command alike. */
+function throwInsteadOfExit(command: Command): void {
+  command.exitOverride()
+  for (const child of command.commands) throwInsteadOfExit(child)
+}
