@@ -17,6 +17,39 @@ export {
   resetReasons,
 } from './flash/reset-reason.ts'
 export { StagingArea, type StagingBegin, type StagingCheck, type StagingRequest } from './flash/staging.ts'
+export {
+  type CreateDeviceOptions,
+  createDevice,
+  type DeviceFile,
+  DeviceFolderError,
+  type DeviceFolderErrorCode,
+  flashFolder,
+  openFlash,
+  readDeviceFile,
+  writeDeviceFile,
+} from './host/device-folder.ts'
+export { devicePublicKeyPem, newDeviceId, newDeviceKey } from './host/device-identity.ts'
+export { DeviceBusyError } from './host/device-processes.ts'
+export { MemoryDevice, type MemoryDeviceOptions, type MemoryDeviceStatus } from './host/memory-device.ts'
+export {
+  type DeviceLine,
+  type DevicePhase,
+  type DeviceStatus,
+  type RunDeviceOptions,
+  type RunningDevice,
+  runDevice,
+} from './host/run-device.ts'
+export { type BuildReleaseOptions, buildRelease, buildReleases } from './release/build-release.ts'
+export {
+  openRelease,
+  openReleases,
+  type ReleaseApiMember,
+  ReleaseError,
+  type ReleaseFolder,
+  type ReleaseManifest,
+  type ReleaseModule,
+  releaseModules,
+} from './release/release-folder.ts'
 export { FileStorage } from './storage/file-storage.ts'
 export { MemoryStorage } from './storage/memory-storage.ts'
 export { checkName, replaceFile, type Storage, StorageError, type StorageErrorCode } from './storage/storage.ts'

@@ -23,7 +23,7 @@ const systemProcess = new URL('./system-process.ts', import.meta.url)
 class BootProcess {
   readonly #input: BootProcessInput
   readonly #parent: Parent<BootMessage>
-  #system: Child<SystemProcessInput, SystemMessage> | undefined
+  #system: Child<SystemProcessInput> | undefined
   #stopping = false
   #orderly = true
   #end: SystemEnd | undefined
@@ -35,7 +35,7 @@ class BootProcess {
   }
 
   async run(): Promise<void> {
-    const { input } = { input: this.#input }
+    const input = this.#input
     const platform = platformById(input.platformId)
     if (!platform) throw new ModuleBodyError(`there is no platform ${input.platformId}`)
     const storage = new FileStorage(flashFolder(input.dir))
@@ -62,6 +62,7 @@ class BootProcess {
   }
 
   resetPin(): void {
+    this.#leave?.()
     this.#endSystem({ kind: 'reset', reason: 'pin_reset' })
   }
 

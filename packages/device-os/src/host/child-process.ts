@@ -8,13 +8,11 @@ import type { ChildMessage, DeviceProcessInput } from './messages.ts'
 /** A device sees nothing of its starter's environment but what finds the clock's zone and the network. */
 const passedOn = ['PATH', 'TZ', 'LANG', 'HOME', 'NODE_EXTRA_CA_CERTS', 'SystemRoot']
 
-export interface Child<Input, Message> {
+export interface Child<Input> {
   readonly process: ChildProcess
   send(message: ChildMessage<Input>): void
   /** Resolves when the process is gone and everything that it has said was heard. */
   readonly ended: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>
-  /** For types only. */
-  readonly message?: Message
 }
 
 /**
@@ -26,7 +24,7 @@ export function startChild<Input extends DeviceProcessInput, Message extends obj
   input: Input,
   onMessage: (message: Message) => void,
   onOutput?: (line: string) => void,
-): Child<Input, Message> {
+): Child<Input> {
   const env: NodeJS.ProcessEnv = {}
   for (const name of passedOn) if (process.env[name] !== undefined) env[name] = process.env[name]
   const output = onOutput ? 'pipe' : 'inherit'

@@ -16,7 +16,6 @@ import {
   platformByName,
   sha256Hex,
 } from '@aloe/firmware'
-import { version as esbuildVersion } from 'esbuild'
 import { FolderLockedError, lockFolder } from '../storage/folder-lock.ts'
 import { apiList } from '../wiring/api-manifest.ts'
 import { generateTypes } from '../wiring/generate-types.ts'
@@ -119,7 +118,7 @@ export async function buildRelease(options: BuildReleaseOptions): Promise<Releas
     writeFileSync(join(making, typesFile), generateTypes(options.version))
     writeFileSync(join(making, manifestFile), `${JSON.stringify(manifest, undefined, 2)}\n`)
     if (!options.release && !options.define && !options.transform) {
-      writeFileSync(join(making, sourcesFile), `${sourcesHash()}\n`)
+      writeFileSync(join(making, sourcesFile), `${await sourcesHash()}\n`)
     }
     const dir = join(options.outDir, release.version)
     rmSync(dir, { recursive: true, force: true })
@@ -170,7 +169,7 @@ export async function buildReleases(outDir: string): Promise<ReleaseFolder[]> {
   mkdirSync(outDir, { recursive: true })
   const unlock = await waitForLock(outDir)
   try {
-    const sources = sourcesHash()
+    const sources = await sourcesHash()
     const releases: ReleaseFolder[] = []
     for (const { version } of deviceOsReleases) {
       const dir = join(outDir, version)
@@ -199,8 +198,9 @@ function readText(path: string): string | undefined {
 }
 
 /** One hash over everything that a release is made from. */
-function sourcesHash(): string {
-  const hash = createHash('sha256').update(`esbuild ${esbuildVersion}\n`)
+async function sourcesHash(): Promise<string> {
+  const { version } = await import('esbuild')
+  const hash = createHash('sha256').update(`esbuild ${version}\n`)
   for (const name of ['firmware', 'protocol', 'device-os']) {
     const folder = join(packagesFolder, name, 'src')
     if (!existsSync(folder)) continue

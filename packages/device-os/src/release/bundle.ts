@@ -1,6 +1,6 @@
 /** Bundles the body of a module: one file of CommonJS text that needs nothing but what Node has built in. */
 import { readFileSync } from 'node:fs'
-import { build, type Plugin } from 'esbuild'
+import type { Plugin } from 'esbuild'
 import { apiModuleName, apiModuleSource } from '../wiring/api-module.ts'
 
 export interface BundleOptions {
@@ -20,6 +20,8 @@ export interface BundleOptions {
 
 /** The same sources give the same bytes. @throws when they cannot be bundled */
 export async function bundle(options: BundleOptions): Promise<Uint8Array> {
+  // Only who builds releases needs the bundler.
+  const { build } = await import('esbuild')
   const result = await build({
     entryPoints: [options.entry],
     bundle: true,
