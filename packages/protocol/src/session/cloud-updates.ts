@@ -2,6 +2,7 @@
 import type { CoapMessage } from '../coap/message.ts'
 import { type Hello, helloFlag } from '../messages/hello.ts'
 import type { Millis } from '../time.ts'
+import { ChunkedSender } from '../transfer/chunked-sender.ts'
 import { systemError } from '../transfer/system-error.ts'
 import type { SenderHandlers, TransferLink } from '../transfer/transfer.ts'
 import { WindowedSender } from '../transfer/windowed-sender.ts'
@@ -18,7 +19,7 @@ export interface UpdateHandle {
   cancel(now: Millis): boolean
 }
 
-type Sender = WindowedSender
+type Sender = WindowedSender | ChunkedSender
 
 export class CloudUpdates {
   #sender: Sender | undefined
@@ -88,8 +89,8 @@ export class CloudUpdates {
 
   /** The Hello's flag decides, not the version: some new devices know only the old transfer (device-protocol.md 8.1). */
   #make(link: TransferLink, hello: Hello, file: Uint8Array, options: UpdateOptions, handlers: SenderHandlers): Sender {
-    if (!(hello.flags & helloFlag.otaV3)) throw new RangeError('the chunked transfer is not there yet')
-    return new WindowedSender(link, file, options, handlers)
+    if (hello.flags & helloFlag.otaV3) return new WindowedSender(link, file, options, handlers)
+    return new ChunkedSender(link, file, {}, handlers)
   }
 }
 

@@ -2,6 +2,7 @@
 import type { CoapMessage } from '../coap/message.ts'
 import { helloFlag } from '../messages/hello.ts'
 import type { Millis } from '../time.ts'
+import { ChunkedReceiver } from '../transfer/chunked-receiver.ts'
 import type { ReceiverHandlers, TransferLink, UpdateTarget } from '../transfer/transfer.ts'
 import { WindowedReceiver } from '../transfer/windowed-receiver.ts'
 
@@ -20,6 +21,7 @@ export function deviceUpdates(
   link: TransferLink,
   target: UpdateTarget,
   handlers: ReceiverHandlers,
-): DeviceUpdates | undefined {
-  return flags & helloFlag.otaV3 ? new WindowedReceiver(link, target, handlers) : undefined
+): DeviceUpdates {
+  const Receiver = flags & helloFlag.otaV3 ? WindowedReceiver : ChunkedReceiver
+  return new Receiver(link, target, handlers)
 }
