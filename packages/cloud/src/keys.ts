@@ -58,7 +58,10 @@ async function openKey(folder: string, kind: Kind): Promise<ServerKey> {
   const publicKey = createPublicKey(privateKey)
   const publicPem = publicKey.export({ type: 'spki', format: 'pem' }).toString()
   const publicDer = new Uint8Array(publicKey.export({ type: 'spki', format: 'der' }))
-  const der = privateKey.export({ type: kind === 'tcp' ? 'pkcs1' : 'sec1', format: 'der' } as { type: 'pkcs1'; format: 'der' })
+  const der = privateKey.export({ type: kind === 'tcp' ? 'pkcs1' : 'sec1', format: 'der' } as {
+    type: 'pkcs1'
+    format: 'der'
+  })
   if (!known) await write(path, privateKey.export({ type: 'pkcs8', format: 'pem' }))
   await writeIfOther(join(folder, `${kind}.der`), der)
   await writeIfOther(join(folder, `${kind}.pub.pem`), Buffer.from(publicPem))

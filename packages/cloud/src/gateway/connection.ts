@@ -126,8 +126,8 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
     return this.#socket.writableLength
   }
 
-  /** The device is slow to read: what can be left out is. */
-  get congested(): boolean {
+  /** The device is slow to read: what can be left out is, and what can wait waits. */
+  congested(): boolean {
     return this.#socket.writableLength > this.#host.limits.writeQueue
   }
 
@@ -147,7 +147,7 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
     this.#receiving = false
     this.#uncork()
     // A device that sends and does not read would let its answers pile up here; an update fills the queue by itself.
-    if (this.congested && !this.updating) this.#socket.pause()
+    if (this.congested() && !this.updating) this.#socket.pause()
     if (this.stage === 'online') this.#host.heard(this)
     this.reschedule()
   }

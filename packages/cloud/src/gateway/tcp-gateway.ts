@@ -257,7 +257,7 @@ export class TcpGateway implements Gateway, ConnectionHost {
     this.#subscribers.forEach(owner, event.name, (connection) => {
       // Between a change of owner and its arrival in the index nothing may leak.
       if (this.#registry.get(connection.deviceId)?.ownerId !== owner) return
-      if (connection.congested || !connection.session) return
+      if (connection.congested() || !connection.session) return
       data ??= event.raw ?? (event.data === null ? undefined : Buffer.from(event.data, 'utf8'))
       connection.session.deliver(
         {
@@ -507,6 +507,8 @@ export class TcpGateway implements Gateway, ConnectionHost {
       )
       return {
         cancel: () => {
+          // The chunked transfer has no such message: the device would wait for chunks for minutes (3.18).
+          if (!session.hello || (session.hello.flags & helloFlag.otaV3) === 0) return false
           const cancelled = handle.cancel(this.now())
           connection.reschedule()
           return cancelled

@@ -1,0 +1,208 @@
+/** The cloud, put together: one call starts it, with nothing else running (house.md, "The cloud"). */
+import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import type { Logger } from 'pino'
+import { createApi } from './api/api.ts'
+import type { ApiLimits } from './api/limits.ts'
+import { createLocalBus } from './bus/bus.ts'
+import { createCompiler } from './compiler/compiler.ts'
+import { DeviceRegistry } from './devices/registry.ts'
+import { EventStreams } from './events/event-streams.ts'
+import type { GatewayLimits } from './gateway/limits.ts'
+import { createTcpGateway } from './gateway/tcp-gateway.ts'
+import { Identity } from './identity/identity.ts'
+import { openServerKeys } from './keys.ts'
+import { createLogger } from './log.ts'
+import { openStore } from './store/store.ts'
+import { loadCatalogue } from './updates/catalogue.ts'
+import type { UpdateLimits } from './updates/device-updates.ts'
+import { startUpdates } from './updates/updates.ts'
+
+export interface CloudOptions {
+  /** Holds the database, and the server's keys in `keys/`; made when absent. */
+  readonly dataDir: string
+  /** Address to listen on; 127.0.0.1 unless told otherwise. */
+  readonly host?: string
+  /** Ports; 0 takes a free one. 8080 and 5683 unless told otherwise. */
+  readonly httpPort?: number
+  readonly tcpPort?: number
+  /** For devices on DTLS, which are not served yet. */
+  readonly udpPort?: number
+  /** The address under which clients reach the API, when it is another than they used. */
+  readonly publicUrl?: string
+  /** The administrator, who is made at the first start. */
+  readonly admin?: { readonly username?: string; readonly password?: string }
+  /** Devices without a registered key are let in, and their keys registered: for demos and labs. */
+  readonly openEnrolment?: boolean
+  /** PEM files, by path. */
+  readonly https?: { readonly cert: string; readonly key: string }
+  /** Folders of Device OS releases. */
+  readonly releases: readonly string[]
+  /** A pino level; 'info' unless told otherwise. */
+  readonly logLevel?: string
+  readonly logger?: Logger
+  readonly limits?: {
+    readonly api?: Partial<ApiLimits>
+    readonly gateway?: Partial<GatewayLimits>
+    readonly updates?: Partial<UpdateLimits>
+  }
+}
+
+export interface Cloud {
+  /** Without a trailing slash. */
+  readonly httpUrl: string
+  readonly httpPort: number
+  readonly tcpPort: number
+  readonly udpPort: number | null
+  readonly adminUsername: string
+  /** Only when it was made up at this very start: it is nowhere else. */
+  readonly adminPassword?: string
+  /** How many devices are online. */
+  connectedDevices(): number
+  /** Ends requests and connections, writes what is to be written, and lets go of the data folder. */
+  close(): Promise<void>
+}
+
+const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as { version: string }
+
+/**
+ * Starts the cloud; resolves when it serves.
+ *
+ * @throws StoreError, ServerKeyError, and the system's error for a port that is taken; nothing stays open then
+ */
+export async function startCloud(options: CloudOptions): Promise<Cloud> {
+  const log = options.logger ?? createLogger(options.logLevel)
+  const closers: (() => unknown)[] = []
+  const close = async (): Promise<void> => {
+    for (const closer of closers.splice(0).reverse()) await closer()
+  }
+  try {
+    return await open(options, log, closers, close)
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+async function open(
+  options: CloudOptions,
+  log: Logger,
+  closers: (() => unknown)[],
+  close: () => Promise<void>,
+): Promise<Cloud> {
+  const { dataDir, host = '127.0.0.1', httpPort = 8_080, tcpPort = 5_683, limits = {} } = options
+  const now = Date.now
+
+  const store = await openStore(dataDir)
+  closers.push(() => store.close())
+  const keys = await openServerKeys(join(dataDir, 'keys'))
+  const identity = await Identity.open({ store, now })
+  const { username = 'admin', password } = options.admin ?? {}
+  const administrator = await identity.ensureAdministrator({ username, ...(password !== undefined && { password }) })
+
+  const registry = await DeviceRegistry.open({
+    store,
+    now,
+    onError: (error) => log.error({ error }, 'what devices told could not be stored'),
+  })
+  closers.push(() => registry.close())
+  const bus = createLocalBus((error, { name }) => log.error({ error, event: name }, 'an event broke its receiver'))
+  const streams = new EventStreams({
+    bus,
+    onDropped: (filter) => log.warn({ filter }, 'a client was too slow for its event stream'),
+  })
+  closers.push(() => streams.close())
+
+  const catalogue = await loadCatalogue(options.releases)
+  for (const { folder, message } of catalogue.problems) log.warn({ folder, reason: message }, 'release left out')
+  const compiler = createCompiler({
+    catalogue,
+    onCrash: (detail) => log.error({ detail }, 'the compiler failed'),
+  })
+  closers.push(() => compiler.close())
+
+  const gateway = createTcpGateway({
+    serverKey: keys.tcp.privateKey,
+    registry,
+    bus,
+    log,
+    openEnrolment: options.openEnrolment ?? false,
+    ...(limits.gateway && { limits: limits.gateway }),
+  })
+  const updates = await startUpdates({
+    store,
+    registry,
+    gateway,
+    catalogue,
+    bus,
+    log,
+    ...(limits.updates && { limits: limits.updates }),
+  })
+  closers.push(async () => {
+    // What is under way breaks off with the connections, and goes on after the next start.
+    const ended = updates.close()
+    await gateway.close()
+    await ended
+  })
+
+  const api = await createApi({
+    store,
+    identity,
+    registry,
+    bus,
+    streams,
+    gateway,
+    updates,
+    compiler,
+    catalogue,
+    endpoints: () => ({
+      tcp: { port: gateway.tcpPort },
+      udp: null,
+      keys: { tcp: keys.tcp.publicPem, udp: keys.udp.publicPem },
+    }),
+    now,
+    options: {
+      version,
+      logger: log,
+      ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
+      ...(options.https && { https: await certificate(options.https) }),
+      ...(limits.api && { limits: limits.api }),
+    },
+  })
+  closers.push(() => api.close())
+
+  await gateway.listen(host, tcpPort)
+  await api.listen({ host, port: httpPort })
+  const port = (api.server.address() as AddressInfo).port
+  const httpUrl = `${options.https ? 'https' : 'http'}://${reachable(host)}:${port}`
+  const devices = registry.size
+  const releases = catalogue.releases().map((release) => release.version)
+  log.info({ httpUrl, tcpPort: gateway.tcpPort, devices, releases }, 'the cloud serves')
+  if (options.openEnrolment) log.warn('open enrolment: any device that knows the server key is let in')
+
+  return {
+    httpUrl,
+    httpPort: port,
+    tcpPort: gateway.tcpPort,
+    udpPort: null,
+    adminUsername: administrator.username,
+    ...(administrator.password !== undefined && { adminPassword: administrator.password }),
+    connectedDevices: () => gateway.connected,
+    async close() {
+      await close()
+      log.info('the cloud has stopped')
+    },
+  }
+}
+
+async function certificate(files: { cert: string; key: string }): Promise<{ cert: Buffer; key: Buffer }> {
+  return { cert: await readFile(files.cert), key: await readFile(files.key) }
+}
+
+/** An address to connect to, of one to listen on. */
+function reachable(host: string): string {
+  if (host === '0.0.0.0' || host === '::' || host === '') return '127.0.0.1'
+  return host.includes(':') ? `[${host}]` : host
+}
