@@ -62,8 +62,9 @@ function isUsable(module: CatalogueModule, platform: Platform, describe: SystemD
 /** A protected device takes no older system part (4.8). */
 const firstProtectedSystem = 6000
 
-// Real plans need some hundred states; a hostile or broken catalogue must not hold up the cloud.
-const maxStates = 50_000
+// The longest plans over the public releases see some fifty states; a broken catalogue must not hold
+// up the cloud.
+const maxStates = 2_000
 
 interface State {
   readonly installed: InstalledModules
