@@ -27,7 +27,10 @@ describe("the server's keys", () => {
     const folder = join(base, 'files')
     const { tcp, udp } = await openServerKeys(folder)
     const files = (await readdir(folder)).sort()
-    assert.deepEqual(files, ['tcp', 'udp'].flatMap((k) => [`${k}.der`, `${k}.pem`, `${k}.pub.der`, `${k}.pub.pem`]))
+    assert.deepEqual(
+      files,
+      ['tcp', 'udp'].flatMap((k) => [`${k}.der`, `${k}.pem`, `${k}.pub.der`, `${k}.pub.pem`]),
+    )
     for (const file of files) assert.equal((await stat(join(folder, file))).mode & 0o777, 0o600)
     const read = async (name: string) => await readFile(join(folder, name))
     const derived = createPublicKey(createPrivateKey({ key: await read('tcp.der'), format: 'der', type: 'pkcs1' }))

@@ -355,7 +355,7 @@ describe('updates', () => {
         modules: needing(2_000),
         onUpdate: (stage) => (stage === 'finish' ? -1340 : undefined),
       })
-      const [stopped] = await until(() => json('aloe/healer/stopped').length && json('aloe/healer/stopped'))
+      const stopped = await until(() => json('aloe/healer/stopped')[0])
       assert.match(stopped.reason, /bootloader 0@200 was tried 3 times/)
       assert.equal(stopped.code, -1340)
       assert.equal(stopped.missing[0].label, 'system_part 2@2000')
@@ -375,14 +375,14 @@ describe('updates', () => {
 
     it('stop when the device takes a module and never installs it', async () => {
       const made = await start({ modules: needing(2_000), installs: (module) => module.function !== 'bootloader' })
-      const [stopped] = await until(() => json('aloe/healer/stopped').length && json('aloe/healer/stopped'))
+      const stopped = await until(() => json('aloe/healer/stopped')[0])
       assert.match(stopped.reason, /bootloader 0@200 was taken by the device, but is not installed/)
       assert.equal(made.log.filter((line) => line === 'lost bootloader 0@200').length, 3)
     })
 
     it('stop at once when the catalogue has no way', async () => {
       const made = await start({ modules: needing(3_000) })
-      const [stopped] = await until(() => json('aloe/healer/stopped').length && json('aloe/healer/stopped'))
+      const stopped = await until(() => json('aloe/healer/stopped')[0])
       assert.match(stopped.reason, /catalogue has no system_part 2@3000/)
       assert.deepEqual(made.log, ['safe mode'])
       assert.equal(await state('heal'), 'stopped')
