@@ -1,5 +1,5 @@
 import { encodeEmptyAck } from '../coap/codec.ts'
-import { type CoapMessage, coapType, code, codeName, isErrorCode } from '../coap/message.ts'
+import { type CoapMessage, coapType, code, codeName, isErrorCode, noBytes } from '../coap/message.ts'
 import { tokenOf } from '../messages/build.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
@@ -68,7 +68,8 @@ const stageOf: Readonly<Record<State, TransferStage>> = {
  */
 export class ChunkedSender {
   readonly #link: TransferLink
-  readonly #file: Uint8Array
+  /** Let go at the end: the sender may be kept for a while to answer late messages. */
+  #file: Uint8Array
   readonly #fast: boolean
   readonly #chunkSize: number
   readonly #count: number
@@ -160,10 +161,8 @@ export class ChunkedSender {
   /** Sends the next burst; ends a transfer that has come to a stop. */
   poll(now: Millis): void {
     if (this.#state === 'idle' || this.#state === 'ended') return
-    if (this.#state === 'fast') {
-      if (this.#burstAt !== undefined && now >= this.#burstAt) this.#burst(now)
-    } else if (now < this.#deadline) {
-      return
+    if (now < this.#deadline) {
+      if (this.#state === 'fast' && this.#burstAt !== undefined && now >= this.#burstAt) this.#burst(now)
     } else if (this.#state === 'missed') {
       this.#sendDone(now)
     } else {
@@ -174,7 +173,7 @@ export class ChunkedSender {
   /** When `poll` has something to do. */
   nextDeadline(): Millis | undefined {
     if (this.#state === 'idle' || this.#state === 'ended') return undefined
-    return this.#state === 'fast' ? this.#burstAt : this.#deadline
+    return Math.min(this.#deadline, this.#burstAt ?? Number.POSITIVE_INFINITY)
   }
 
   /** Stops sending. There is no message for it: the device resets itself after 300 s without a chunk. */
@@ -202,6 +201,7 @@ export class ChunkedSender {
     // The device decides: an application may have set it to slow.
     const { fast } = decodeUpdateReady(message)
     this.#request = { id: -1, token: -1 }
+    this.#deadline = now + idleTimeout
     this.#position = 0
     this.#flights = 1
     this.#state = fast ? 'fast' : 'slow'
@@ -219,7 +219,9 @@ export class ChunkedSender {
       // No answer comes, so that any token will do; devices want one of one byte.
       const message = encodeChunk(this.#link.nextMessageId(), tokenOf(this.#beginToken), index, this.#data(index))
       this.#link.send(message, now)
+      this.#deadline = now + idleTimeout
     }
+    if (!this.#is('fast')) return
     if (!this.#flight) this.#tellProgress(this.#position)
     if (!this.#is('fast')) return
     if (this.#position < length) this.#burstAt = now + pause
@@ -291,6 +293,7 @@ export class ChunkedSender {
     this.#request = { id: -1, token: -1 }
     this.#flight = indices
     this.#position = 0
+    this.#deadline = now + idleTimeout
     this.#state = 'fast'
     this.#burst(now)
   }
@@ -328,6 +331,7 @@ export class ChunkedSender {
   #end(result: TransferResult): void {
     if (this.#state === 'ended') return
     this.#state = 'ended'
+    this.#file = noBytes
     this.#handlers.done(result)
   }
 

@@ -183,12 +183,13 @@ export class WindowedReceiver {
     if (index > chunks.contiguous + transfer.window) return
     transfer.idleDeadline = now + idleTimeout
     const hadGaps = chunks.hasGaps
+    const inOrder = index === chunks.contiguous + 1
     if (!chunks.add(index)) {
       transfer.duplicates += 1
       this.#ack(transfer, now)
       return
     }
-    if (index !== chunks.contiguous) transfer.outOfOrder += 1
+    if (!inOrder) transfer.outOfOrder += 1
     this.#target.write(transfer.offset + (index - 1) * transfer.start.chunkSize, data)
     transfer.unacknowledged += 1
     if (chunks.complete || chunks.hasGaps || hadGaps || transfer.unacknowledged >= chunksPerAck) {

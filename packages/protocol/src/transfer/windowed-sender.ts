@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 import { encodeEmptyAck } from '../coap/codec.ts'
-import { type CoapMessage, coapType, code, isErrorCode } from '../coap/message.ts'
+import { type CoapMessage, coapType, code, isErrorCode, noBytes } from '../coap/message.ts'
 import { tokenOf } from '../messages/build.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
@@ -50,7 +50,8 @@ const congestionDelay = 5
  */
 export class WindowedSender {
   readonly #link: TransferLink
-  readonly #file: Uint8Array
+  /** Let go at the end: the sender may be kept for a while to answer late messages. */
+  #file: Uint8Array
   readonly #options: WindowedSenderOptions
   readonly #handlers: SenderHandlers
   readonly #chunkSize: number
@@ -254,6 +255,7 @@ export class WindowedSender {
   #end(result: TransferResult): void {
     if (this.#stage === 'ended') return
     this.#stage = 'ended'
+    this.#file = noBytes
     this.#handlers.done(result)
   }
 
