@@ -163,7 +163,13 @@ export class CloudSession {
   nextDeadline(): Millis | undefined {
     if (this.#closed) return undefined
     const ping = this.#hello ? this.#pinger.deadline : this.#helloDeadline
-    return earliest(ping, this.#layer.nextDeadline(), this.#requests.nextDeadline(), this.#pings.nextDeadline())
+    return earliest(
+      ping,
+      this.#layer.nextDeadline(),
+      this.#requests.nextDeadline(),
+      this.#pings.nextDeadline(),
+      this.#updates.nextDeadline(),
+    )
   }
 
   /** Ends the session without a word to the device: all who wait are told `closed`. */

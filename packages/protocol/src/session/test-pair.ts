@@ -104,6 +104,7 @@ export class Pair {
   readonly functions = new Map<string, (argument: string, reply: (value: number) => void) => void>()
   readonly variables = new Map<string, VariableValue>()
   payloads: Partial<Record<DescribeKind, Uint8Array>> = {}
+  congested = false
   onReady: () => void = () => undefined
   now: Millis = 1_000
   #queue: { to: 'cloud' | 'device'; message: Uint8Array }[] = []
@@ -122,6 +123,7 @@ export class Pair {
       now: this.now,
       handlers: {
         send: (message) => this.#send('device', message),
+        congested: () => this.congested,
         hello: (said) => heard.hello.push(said),
         describe: (describe) => heard.describes.push(describe),
         event: (event) => heard.events.push({ ...event, data: Buffer.from(event.data).toString('utf8') }),

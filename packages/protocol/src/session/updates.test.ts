@@ -43,9 +43,10 @@ for (const transport of ['tcp', 'udp'] as const) {
     ['windowed', helloFlag.otaV3],
     ['chunked', 0],
   ] as const) {
-    const start = (staging: Staging, options: PairOptions = {}) => {
+    const start = (staging: Staging, options: PairOptions = {}, congested = false) => {
       const hello = { ...hello62, flags: hello62.flags | flag }
       const pair = new Pair({ transport, hello, updateTarget: staging, ...options }).connect()
+      pair.congested = congested
       const seen = { accepted: [] as number[], progress: [] as number[], results: [] as TransferResult[] }
       const handle = pair.cloud.startUpdate(file, {}, pair.now, {
         accepted: (offset) => seen.accepted.push(offset),
@@ -73,9 +74,10 @@ for (const transport of ['tcp', 'udp'] as const) {
 
       it('refuse events of the application while they run, and let other requests through', () => {
         const staging = new Staging()
-        const { pair } = start(staging)
+        const { pair } = start(staging, {}, true)
         pair.functions.set('f', (_, reply) => reply(7))
         pair.settle()
+        pair.congested = false
         assert.equal(pair.device.updating, true)
         assert.equal(pair.device.publish({ name: 'temp' }, pair.now), false)
         assert.equal(pair.device.publish({ name: 'spark/device/x' }, pair.now), true)
@@ -104,7 +106,7 @@ for (const transport of ['tcp', 'udp'] as const) {
 
       it('end at both ends when the connection is lost', () => {
         const staging = new Staging()
-        const { pair, seen } = start(staging)
+        const { pair, seen } = start(staging, {}, true)
         pair.settle()
         pair.cloud.close()
         pair.device.close()
