@@ -17,11 +17,14 @@ export class CliError extends Error {
   readonly code: ExitCode
   /** What to do about it, as a sentence or a command. */
   readonly hint: string | undefined
+  /** More for `--json`. */
+  readonly details: object | undefined
 
-  constructor(message: string, options: { code?: ExitCode; hint?: string; cause?: unknown } = {}) {
+  constructor(message: string, options: { code?: ExitCode; hint?: string; details?: object; cause?: unknown } = {}) {
     super(message, { cause: options.cause })
     this.code = options.code ?? exitCode.failed
     this.hint = options.hint
+    this.details = options.details
   }
 }
 

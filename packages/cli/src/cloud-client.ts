@@ -74,6 +74,13 @@ export function cloudError(error: unknown, client: CloudClient, what: string): C
       cause: error,
     })
   }
+  const compileLog = readCompileLog(body)
+  if (compileLog !== undefined) {
+    return new CliError(`The application does not compile:\n${compileLog.text}`, {
+      details: { diagnostics: compileLog.diagnostics },
+      cause: error,
+    })
+  }
   const text = detail ?? errorDescription ?? `HTTP ${statusCode}`
   if (statusCode === 401) {
     return new CliError(`The cloud does not accept your login: ${text}`, {
@@ -95,12 +102,18 @@ export function cloudError(error: unknown, client: CloudClient, what: string): C
   })
 }
 
+/** A failed compilation has its log in `errors` and a fixed sentence in `output` (cloud-api.md 1.5). */
+function readCompileLog(body: unknown): { text: string; diagnostics: unknown } | undefined {
+  if (typeof body !== 'object' || body === null || !('output' in body) || !('errors' in body)) return undefined
+  const diagnostics = 'diagnostics' in body ? body.diagnostics : []
+  return { text: messageOfBody(body) ?? String(body.output), diagnostics }
+}
+
 /** The message of an error body, picked in the order of cloud-api.md 0.3. */
 export function messageOfBody(body: unknown): string | undefined {
   if (typeof body !== 'object' || body === null) return undefined
   const { error_description, error, errors, info, output } = body as Record<string, unknown>
   const listed = Array.isArray(errors) ? errors.map(itemText).filter((text) => text !== '') : []
-  // A failed compilation has its log in `errors` and a fixed sentence in `output`.
   if (typeof output === 'string' && listed.length > 0) return listed.join('\n')
   for (const text of [error_description, error]) if (typeof text === 'string' && text !== '') return text
   if (listed.length > 0) return listed.join('\n')

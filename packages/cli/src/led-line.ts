@@ -9,6 +9,7 @@ export class LedLine {
   readonly #stream: OutputStream
   readonly #label: string
   #led: LedState | undefined
+  #tail = ''
   #drawn = ''
   #timer: NodeJS.Timeout | undefined
 
@@ -20,6 +21,12 @@ export class LedLine {
   show(led: LedState): void {
     this.#led = led
     this.#timer ??= setInterval(() => this.#draw(), frame)
+    this.#draw()
+  }
+
+  /** What stands behind the LED from now on, e.g. a progress bar. */
+  say(tail: string): void {
+    this.#tail = tail
     this.#draw()
   }
 
@@ -40,7 +47,8 @@ export class LedLine {
 
   #draw(): void {
     if (this.#led === undefined) return
-    const line = `${dot(colorAt(this.#led, deviceTime()))} ${this.#label}  ${this.#led.words}`
+    const dots = dot(colorAt(this.#led, deviceTime()))
+    const line = `${dots} ${this.#label}  ${this.#led.words}${this.#tail === '' ? '' : `  ${this.#tail}`}`
     const room = (this.#stream.columns ?? 80) - 1
     if (line === this.#drawn || room < 10) return
     this.#drawn = line

@@ -4,6 +4,7 @@
  * Results go to standard output; what happens on the way goes to standard error, so that a result can be piped.
  */
 
+import type { CliError } from './cli-error.ts'
 import { type Colors, colorsWanted, createColors } from './colors.ts'
 import { ProgressBar, type ProgressStream } from './progress-bar.ts'
 
@@ -69,10 +70,10 @@ export class Output {
   }
 
   /** An error: with `--json` as `{"ok":false,"error":…}`, on standard error either way. */
-  error(message: string, hint: string | undefined, code: number): void {
+  error({ message, hint, code, details }: Pick<CliError, 'message' | 'hint' | 'code' | 'details'>): void {
     this.#clearBar()
     if (this.json) {
-      const value = { ok: false, error: message, ...(hint !== undefined && { hint }), code }
+      const value = { ok: false, error: message, ...(hint !== undefined && { hint }), code, ...details }
       this.#err.write(`${JSON.stringify(value)}\n`)
       return
     }

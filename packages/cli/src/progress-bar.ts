@@ -26,7 +26,7 @@ export class ProgressBar {
   }
 
   update(done: number, total: number): void {
-    const part = total > 0 ? Math.min(1, Math.max(0, done / total)) : 1
+    const part = partOf(done, total)
     if (this.#stream.isTTY !== true) {
       const due = part === 1 ? this.#logged < 1 : part >= this.#logged + logStep
       if (!due) return
@@ -34,11 +34,9 @@ export class ProgressBar {
       this.#stream.write(`${this.label} ${percent(part)}\n`)
       return
     }
-    const filled = Math.round(part * barWidth)
-    const bar = this.#colors.cyan('━'.repeat(filled)) + this.#colors.dim('━'.repeat(barWidth - filled))
     const room = (this.#stream.columns ?? 80) - barWidth - 8
     const label = this.label.length > room ? `${this.label.slice(0, Math.max(0, room - 1))}…` : this.label
-    const line = `${label} ${bar} ${percent(part).padStart(4)}`
+    const line = `${label} ${barOf(done, total, this.#colors)}`
     if (line === this.#drawn) return
     this.#drawn = line
     this.#stream.write(`\r\u001b[K${line}`)
@@ -55,6 +53,17 @@ export class ProgressBar {
     if (this.#drawn !== '') this.#stream.write('\r\u001b[K')
     this.#drawn = ''
   }
+}
+
+/** A bar and a percentage, for a line that somebody else draws. */
+export function barOf(done: number, total: number, colors: Colors): string {
+  const part = partOf(done, total)
+  const filled = Math.round(part * barWidth)
+  return `${colors.cyan('━'.repeat(filled))}${colors.dim('━'.repeat(barWidth - filled))} ${percent(part).padStart(4)}`
+}
+
+function partOf(done: number, total: number): number {
+  return total > 0 ? Math.min(1, Math.max(0, done / total)) : 1
 }
 
 function percent(part: number): string {

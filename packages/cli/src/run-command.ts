@@ -17,14 +17,18 @@ export async function runCommand(args: readonly string[]): Promise<number> {
       // commander has printed its message already; help and version are no errors.
       return error.exitCode === 0 ? exitCode.ok : exitCode.usage
     }
-    if (error instanceof CliError) {
-      output.error(error.message, error.hint, error.code)
-      return error.code
-    }
-    output.error(messageOf(error), 'This should not happen. Run it again with ALOE_DEBUG=1 and report what it says.', 1)
     if (process.env.ALOE_DEBUG === '1') console.error(error)
-    return exitCode.failed
+    const failure = error instanceof CliError ? error : unexpected(error)
+    output.error(failure)
+    return failure.code
   }
+}
+
+function unexpected(error: unknown): CliError {
+  return new CliError(messageOf(error), {
+    hint: 'This should not happen. Run it again with ALOE_DEBUG=1 and report what it says.',
+    cause: error,
+  })
 }
 
 /** `ALOE_HTTP_PORT=` in a script means that it is not set. */

@@ -7,6 +7,7 @@ import {
   moduleLabel,
   parseModule,
   platformById,
+  productOf,
 } from '@aloe/firmware'
 import type { Command } from 'commander'
 import { CliError, messageOf } from '../cli-error.ts'
@@ -50,8 +51,8 @@ async function inspect(path: string, options: CommonOptions): Promise<void> {
       ['CRC-32', `${hex(module.crc)} ${verdict(module.crcValid)}`],
       ['SHA-256', `${module.sha256} ${verdict(module.sha256Valid)}`],
     ]
-    if (module.product !== undefined)
-      rows.splice(4, 0, ['product', `${module.product.id} version ${module.product.version}`])
+    const product = productOf(module)
+    if (product !== undefined) rows.splice(4, 0, ['product', `${product.id} version ${product.version}`])
     for (const asset of module.assetDependencies) rows.push(['asset', `${asset.name} ${colors.dim(asset.hash)}`])
     const lines = rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`)
     return [`${colors.bold(path)}: ${moduleLabel(module)}`, ...lines].join('\n')
@@ -84,7 +85,7 @@ function toJson(path: string, size: number, module: FirmwareModule): object {
     mcuTarget,
     flags: flagNames(flags),
     prefixOffset,
-    product: module.product ?? null,
+    product: productOf(module) ?? null,
     assetDependencies: module.assetDependencies,
     sha256: module.sha256,
     sha256Valid: module.sha256Valid,

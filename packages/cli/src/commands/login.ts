@@ -50,7 +50,9 @@ async function byPassword(client: CloudClient, options: LoginOptions): Promise<L
     const { access_token: token, expires_in: seconds } = body
     return { username, token, expiresAt: seconds ? new Date(Date.now() + seconds * 1000).toISOString() : null }
   } catch (error) {
-    throw cloudError(error, client, `log in as ${username}`)
+    const failure = cloudError(error, client, `log in as ${username}`)
+    if (failure.code !== exitCode.failed) throw failure
+    throw new CliError(failure.message, { code: exitCode.notLoggedIn, cause: error })
   }
 }
 
