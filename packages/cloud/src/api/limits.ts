@@ -10,6 +10,8 @@ export interface ApiLimits {
   readonly streamsOpened: number
   /** Event streams that one host has open. */
   readonly streamsOpen: number
+  /** Milliseconds after which a stream whose token was revoked or expired has ended. */
+  readonly tokenRecheck: number
   /** Requests from the machine itself are not counted. */
   readonly exemptLoopback: boolean
   /** Bytes of a JSON or form body. */
@@ -35,6 +37,7 @@ export const defaultLimits: ApiLimits = {
   credentials: 100,
   streamsOpened: 100,
   streamsOpen: 100,
+  tokenRecheck: 10_000,
   exemptLoopback: true,
   body: 256 * 1024,
   upload: 16 * 1024 * 1024,

@@ -49,7 +49,7 @@ describe('event streams over HTTP', () => {
     ...more,
   })
   before(async () => {
-    api = await startApi()
+    api = await startApi({ limits: { tokenRecheck: 20 } })
     await api.device(id, 'lamp')
   })
   after(() => api.close())
@@ -129,6 +129,18 @@ describe('event streams over HTTP', () => {
     const headers = { 'content-type': 'application/json' }
     assert.equal((await api.request('DELETE', '/v1/user', { token, headers, body })).status, 200)
     await until(() => client.closed)
+  })
+
+  it('end when their token is revoked', async () => {
+    const { token } = await api.identity.tokens.issue(api.user.id, 'particle', null)
+    const client = new Client(api, '/v1/devices/events', token)
+    const other = new Client(api, '/v1/devices/events')
+    await until(() => api.streams.size === 2)
+    await api.identity.tokens.revoke(token)
+    await until(() => client.closed)
+    assert.equal(other.closed, false)
+    other.socket.destroy()
+    await until(() => api.streams.size === 0)
   })
 
   it('are bounded per host, and so are requests and logins', async () => {

@@ -69,6 +69,8 @@ describe('identity', () => {
     assert.deepEqual(await identity.ensureAdministrator({ username: 'admin' }), { username: 'admin' })
     assert.equal((await identity.login('ADMIN', made.password, undefined)).ok, true)
 
+    await identity.ensureAdministrator({ username: 'admin', password: 'short' })
+    assert.equal((await identity.login('admin', 'short', undefined)).ok, true)
     await identity.ensureAdministrator({ username: 'admin', password: 'another one' })
     assert.equal((await identity.login('admin', made.password, undefined)).ok, false)
     assert.equal((await identity.login('admin', 'another one', undefined)).ok, true)
@@ -90,12 +92,15 @@ describe('identity', () => {
   it('lets tokens expire and revokes them, for good', async () => {
     const { id } = await identity.users.create('u', 'password')
     const short = await identity.tokens.issue(id, 'particle', minute)
+    const info = identity.tokens.check(short.token)
+    assert.ok(info && identity.tokens.isGood(info))
     const other = await identity.tokens.issue(id, 'particle', null)
     const refresh = await identity.tokens.issue(id, 'particle', null, 'refresh')
     assert.equal(identity.authenticate(refresh.token), undefined)
     assert.equal(identity.tokens.list(id).length, 2)
     now += minute
     assert.equal(identity.authenticate(short.token), undefined)
+    assert.equal(identity.tokens.isGood(info), false)
     assert.equal(identity.tokens.list(id).length, 1)
 
     assert.equal(await identity.tokens.revoke(other.token), true)

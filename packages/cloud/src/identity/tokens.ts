@@ -2,10 +2,12 @@
  * Access tokens: 40 hex characters, of which the store knows only the SHA-256. All live in memory as well, so that the
  * check of a request never touches the database.
  */
-import { hash, randomBytes } from 'node:crypto'
+import { hash as hashOf, randomBytes } from 'node:crypto'
 import type { Store } from '../store/store.ts'
 
 export interface TokenInfo {
+  /** The token's SHA-256, under which it is known. */
+  readonly hash: string
   readonly userId: string
   readonly client: string
   readonly kind: 'access' | 'refresh'
@@ -41,7 +43,8 @@ export class Tokens {
     await store.db.deleteFrom('access_tokens').where('expires_at', '<=', now()).execute()
     const rows = await store.db.selectFrom('access_tokens').selectAll().orderBy('created_at').execute()
     for (const row of rows) {
-      tokens.#put(row.hash, {
+      tokens.#put({
+        hash: row.hash,
         userId: row.user_id,
         client: row.client,
         kind: row.kind,
@@ -63,12 +66,13 @@ export class Tokens {
     const token = randomBytes(20).toString('hex')
     const now = this.#now()
     const expiresAt = lifetime === null ? null : now + lifetime
-    const info = { userId, client, kind, expiresAt, createdAt: now, hint: token.slice(0, hintLength) }
+    const hash = digest(token)
+    const info = { hash, userId, client, kind, expiresAt, createdAt: now, hint: token.slice(0, hintLength) }
     await this.#makeRoom(userId)
     await this.#store.db
       .insertInto('access_tokens')
       .values({
-        hash: digest(token),
+        hash,
         hint: info.hint,
         kind,
         user_id: userId,
@@ -77,7 +81,7 @@ export class Tokens {
         expires_at: expiresAt,
       })
       .execute()
-    this.#put(digest(token), info)
+    this.#put(info)
     return { token, expiresAt }
   }
 
@@ -85,9 +89,12 @@ export class Tokens {
   check(token: string, kind: TokenInfo['kind'] = 'access'): TokenInfo | undefined {
     if (token.length !== 40) return undefined
     const info = this.#byHash.get(digest(token))
-    if (info?.kind !== kind) return undefined
-    if (info.expiresAt !== null && info.expiresAt <= this.#now()) return undefined
-    return info
+    return info?.kind === kind && this.isGood(info) ? info : undefined
+  }
+
+  /** Whether a token that was good still is: for what lasts longer than a request. */
+  isGood({ hash, expiresAt }: TokenInfo): boolean {
+    return this.#byHash.has(hash) && (expiresAt === null || expiresAt > this.#now())
   }
 
   /** A user's access tokens that are good, the newest first. */
@@ -134,13 +141,13 @@ export class Tokens {
     }
   }
 
-  #put(key: string, info: TokenInfo): void {
-    this.#byHash.set(key, info)
+  #put(info: TokenInfo): void {
+    this.#byHash.set(info.hash, info)
     const keys = this.#hashesOf.get(info.userId) ?? new Set()
-    this.#hashesOf.set(info.userId, keys.add(key))
+    this.#hashesOf.set(info.userId, keys.add(info.hash))
   }
 }
 
 function digest(token: string): string {
-  return hash('sha256', token, 'hex')
+  return hashOf('sha256', token, 'hex')
 }

@@ -19,6 +19,13 @@ interface StoredUser extends User {
   readonly passwordHash: string
 }
 
+export interface NewUserOptions {
+  readonly administrator?: boolean
+  readonly accountInfo?: User['accountInfo']
+  /** Takes a short password too: of who starts the cloud, and could as well change the database. */
+  readonly anyPassword?: boolean
+}
+
 const usernameLimit = 254
 const passwordLimits = { shortest: 8, longest: 1_024 }
 const accountInfoLimit = 8_192
@@ -70,14 +77,11 @@ export class Users {
   }
 
   /** @throws IdentityError 'bad-username', 'bad-password', 'bad-account-info' or 'username-taken' */
-  async create(
-    username: string,
-    password: string,
-    { administrator = false, accountInfo = {} }: { administrator?: boolean; accountInfo?: User['accountInfo'] } = {},
-  ): Promise<User> {
+  async create(username: string, password: string, options: NewUserOptions = {}): Promise<User> {
+    const { administrator = false, accountInfo = {}, anyPassword = false } = options
     const name = checkUsername(username)
     checkAccountInfo(accountInfo)
-    const passwordHash = await hashPassword(checkPassword(password), this.#cost)
+    const passwordHash = await hashPassword(checkPassword(password, anyPassword), this.#cost)
     const now = this.#now()
     const user: StoredUser = { id: newId(), username: name, administrator, accountInfo, passwordHash, createdAt: now }
     await this.#unique(name, () => {
@@ -105,8 +109,8 @@ export class Users {
     this.#put({ ...before, username: name })
   }
 
-  async setPassword(id: string, password: string): Promise<void> {
-    const passwordHash = await hashPassword(checkPassword(password), this.#cost)
+  async setPassword(id: string, password: string, { anyPassword = false } = {}): Promise<void> {
+    const passwordHash = await hashPassword(checkPassword(password, anyPassword), this.#cost)
     await this.#update(id, { password_hash: passwordHash })
     this.#apply(id, { passwordHash })
   }
@@ -179,8 +183,9 @@ function checkUsername(username: string): string {
   return name
 }
 
-function checkPassword(password: string): string {
-  const { shortest, longest } = passwordLimits
+function checkPassword(password: string, any: boolean): string {
+  const { longest } = passwordLimits
+  const shortest = any ? 1 : passwordLimits.shortest
   if (password.length >= shortest && password.length <= longest) return password
   throw new IdentityError('bad-password', `A password has ${shortest} to ${longest} characters`)
 }

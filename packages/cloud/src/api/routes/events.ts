@@ -1,8 +1,10 @@
 /** Publishing, and the event streams (cloud-api.md 1.4). */
+import type { Socket } from 'node:net'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { eventLimits, isEventName, isReservedEventName } from '../../events/event.ts'
 import type { StreamFilter } from '../../events/event-streams.ts'
+import type { TokenInfo } from '../../identity/tokens.ts'
 import { userOf } from '../authentication.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError, badRequest, tooMany } from '../errors.ts'
@@ -17,7 +19,7 @@ const Publish = Type.Object({
 })
 
 export function eventRoutes(app: ApiServer, context: ApiContext): void {
-  const { bus, now } = context
+  const { bus, now, identity, limits } = context
 
   app.post('/v1/devices/events', { schema: { body: Publish } }, async (request) => {
     const { name = '', data = null, ttl = eventLimits.defaultTtl } = request.body
@@ -73,13 +75,19 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
   )
 
   const openStreams = new Map<string, number>()
+  const tokens = new Map<Socket, TokenInfo>()
+  // Its token lets a stream begin, and must be good for it to go on.
+  const recheck = setInterval(() => {
+    for (const [socket, token] of tokens) if (!identity.tokens.isGood(token)) socket.destroy()
+  }, limits.tokenRecheck).unref()
+  app.addHook('onClose', async () => clearInterval(recheck))
 
   /** Answers on the raw socket: the frames need no chunk headers, and all clients can share them. */
   function open(request: FastifyRequest, reply: FastifyReply, filter: StreamFilter): void {
     const host = request.ip
     const count = openStreams.get(host) ?? 0
-    const exempt = context.limits.exemptLoopback && isLoopback(host)
-    if (!exempt && count >= context.limits.streamsOpen) throw tooMany(60_000)
+    const exempt = limits.exemptLoopback && isLoopback(host)
+    if (!exempt && count >= limits.streamsOpen) throw tooMany(60_000)
 
     const { socket } = request.raw
     reply.hijack()
@@ -99,9 +107,11 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
     if (socket.destroyed) return
 
     openStreams.set(host, count + 1)
+    if (request.session) tokens.set(socket, request.session.token)
     const leave = context.streams.open(filter, socket)
     socket.once('close', () => {
       leave()
+      tokens.delete(socket)
       const left = (openStreams.get(host) ?? 1) - 1
       if (left > 0) openStreams.set(host, left)
       else openStreams.delete(host)

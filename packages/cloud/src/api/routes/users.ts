@@ -60,12 +60,13 @@ export function userRoutes(app: ApiServer, context: ApiContext): void {
     async (request) => {
       const { id } = userOf(request)
       await checkPassword(request, request.body.password)
+      // First, because it may be refused; the rest is then done in any case.
+      await identity.users.remove(id)
       for (const device of registry.list(id)) {
         await registry.unclaim(device.id, id)
         gateway.ownerChanged(device.id)
       }
       await identity.tokens.revokeAll(id)
-      await identity.users.remove(id)
       streams.end((filter) => filter.kind !== 'product' && filter.ownerId === id)
       return { ok: true, message: 'User deleted' }
     },
