@@ -7,13 +7,13 @@ const frame = 50
 
 export class LedLine {
   readonly #stream: OutputStream
-  readonly #label: string
+  readonly #label: () => string
   #led: LedState | undefined
   #tail = ''
   #drawn = ''
   #timer: NodeJS.Timeout | undefined
 
-  constructor(stream: OutputStream, label: string) {
+  constructor(stream: OutputStream, label: () => string) {
     this.#stream = stream
     this.#label = label
   }
@@ -48,7 +48,7 @@ export class LedLine {
   #draw(): void {
     if (this.#led === undefined) return
     const dots = dot(colorAt(this.#led, deviceTime()))
-    const line = `${dots} ${this.#label}  ${this.#led.words}${this.#tail === '' ? '' : `  ${this.#tail}`}`
+    const line = `${dots} ${this.#label()}  ${this.#led.words}${this.#tail === '' ? '' : `  ${this.#tail}`}`
     const room = (this.#stream.columns ?? 80) - 1
     if (line === this.#drawn || room < 10) return
     this.#drawn = line

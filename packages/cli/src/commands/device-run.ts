@@ -30,7 +30,6 @@ async function run(dir: string, options: CommonOptions): Promise<void> {
   const { colors } = output
   const stopped = nextStop()
   const { DeviceBusyError, DeviceFolderError, openFlash, runDevice } = await import('@aloe/device-os')
-  const { LedLine } = await import('../led-line.ts')
   const view = output.json ? jsonView(output) : plainView(output)
   let label = dir
   try {
@@ -38,9 +37,11 @@ async function run(dir: string, options: CommonOptions): Promise<void> {
       const { url } = await connectCloud(options)
       const { tcp, keys } = await readWellKnown(url)
       if (tcp === undefined || keys.tcp === undefined) throw new CliError(`The cloud at ${url} does not serve devices.`)
-      openFlash(dir).configure({ serverKey: keys.tcp, serverAddress: addressOf(tcp.host, tcp.port) })
+      openFlash(dir).updateConfig({ serverKey: keys.tcp, serverAddress: addressOf(tcp.host, tcp.port) })
     }
-    const led = output.interactive ? new LedLine(process.stderr, label) : undefined
+    const led = output.interactive
+      ? new (await import('../led-line.ts')).LedLine(process.stderr, () => label)
+      : undefined
     const device = runDevice({
       dir,
       onLed: (state) => (led === undefined ? view.led(state) : led.show(state)),

@@ -110,6 +110,15 @@ describe('a compilation', { concurrency: 2 }, () => {
     ])
   })
 
+  it('says what to use instead of globals that a device does not have', async () => {
+    const source = 'export function setup() { console.log(process.pid)\nsetTimeout(setup, 1) }'
+    assert.deepEqual(errorsOf(await run({ 'index.ts': source })), [
+      "index.ts:1:27: error: There is no console: an application has the language itself (ES2024) and 'device-os'. Use Log of 'device-os'.",
+      "index.ts:1:39: error: There is no process: an application has the language itself (ES2024) and 'device-os'.",
+      "index.ts:2:1: error: There is no setTimeout: an application has the language itself (ES2024) and 'device-os'. Use delay or Timer of 'device-os'.",
+    ])
+  })
+
   it('tells a forgotten export, for the device would never call the function', async () => {
     const errors = errorsOf(await run({ 'index.ts': '\nfunction setup() {}\n' }))
     assert.match(errors[0] ?? '', /^index\.ts:2:1: error: setup\(\) is not exported/)

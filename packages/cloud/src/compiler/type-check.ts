@@ -157,8 +157,21 @@ async function explain(
     const resolution = resolveImport(sources.files, fileName.slice(root.length), specifier)
     return resolution.kind === 'refused' ? `${resolution.reason}.` : undefined
   }
+  // 2580, 2591, 2584: names of Node.js and of browsers, with advice that does not apply here. 2304: any unknown name.
+  const foreign = foreignName(marked)
+  if ([2580, 2591, 2584].includes(diagnostic.code) || (diagnostic.code === 2304 && foreign !== undefined)) {
+    const advice = foreign === undefined ? '' : ` Use ${foreign} of 'device-os'.`
+    return `There is no ${marked}: an application has the language itself (ES2024) and 'device-os'.${advice}`
+  }
   const missing = await missingName(project, diagnostic, fileName, text)
   return missing && explainMissing(missing, types.version, types.missing)
+}
+
+/** What `device-os` has instead of a well-known global. */
+function foreignName(name: string): string | undefined {
+  if (name === 'console') return 'Log'
+  if (name === 'setTimeout') return 'delay or Timer'
+  return name === 'setInterval' ? 'Timer' : undefined
 }
 
 /** The name of `device-os` that an error complains about, when it is one of those. */

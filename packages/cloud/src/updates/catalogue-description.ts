@@ -81,12 +81,16 @@ function describeModule({ filename, module }: CatalogueFile): ModuleDescription 
   }
 }
 
-function suffixInfo({ product, sha256 }: FirmwareModule, crc: string): ModuleDescription['suffixInfo'] {
+function suffixInfo(
+  { product, sha256, reserved, suffixSize }: FirmwareModule,
+  crc: string,
+): ModuleDescription['suffixInfo'] {
   return {
     productId: product?.id ?? -1,
     productVersion: product?.version ?? -1,
     fwUniqueId: sha256,
-    reserved: 0,
+    reserved,
+    suffixSize,
     crcBlock: crc,
   }
 }
