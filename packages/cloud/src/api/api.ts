@@ -1,6 +1,6 @@
 /** The REST and SSE API: Particle's (cloud-api.md), and what Aloe adds. `docs/api.md` is its description. */
 import cors from '@fastify/cors'
-import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
 import { requireToken } from './authentication.ts'
 import { registerBodies } from './bodies.ts'
 import { type ApiContext, createContext } from './context.ts'
@@ -87,7 +87,10 @@ function createServer({ options, limits }: ApiContext): ApiServer {
     routerOptions: { maxParamLength: longestParameter },
     // What a form sends as text, handlers read; a validator that guesses would turn a device's name into a number.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },
-    ...(options.logger && { loggerInstance: options.logger, disableRequestLogging: true }),
+    ...(options.logger && {
+      loggerInstance: options.logger,
+      logController: new LogController({ disableRequestLogging: true }),
+    }),
     ...(options.https && { https: options.https }),
   })
   return app as unknown as ApiServer
