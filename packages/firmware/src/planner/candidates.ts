@@ -11,6 +11,15 @@ export interface Candidates {
 }
 
 /**
+ * How widely modules are chosen: those that dependencies point to; all newer ones of final releases
+ * as well, because what a dependency points to may itself need something that is not to be had; all
+ * newer ones.
+ */
+export type Breadth = 'named' | 'final' | 'all'
+
+export const breadths: readonly Breadth[] = ['named', 'final', 'all']
+
+/**
  * For each missing dependency the module that satisfies it, what that one needs in turn, and the
  * other modules of its release as stepping stones. Nothing that is not newer than what is installed.
  */
@@ -18,6 +27,7 @@ export function findCandidates(
   installed: InstalledModules,
   missing: readonly ModuleDependency[],
   catalogue: readonly CatalogueModule[],
+  breadth: Breadth = 'named',
 ): Candidates {
   const candidates = new Set<CatalogueModule>()
   const unknown: ModuleDependency[] = []
@@ -37,7 +47,7 @@ export function findCandidates(
     const current = findInstalled(installed, dependency)
     if (dependency.function === 'none' || asked.has(key) || (current && current.version >= dependency.version)) continue
     asked.add(key)
-    const choices = choose(dependency, catalogue)
+    const choices = choose(dependency, catalogue, breadth)
     if (choices.length === 0) unknown.push(dependency)
     for (const module of choices) {
       if (!add(module)) continue
@@ -52,10 +62,20 @@ export function findCandidates(
  * not archived, then of a pre-release, then of what there is. One version may come with different
  * dependencies in different releases: all of those are choices, each from its best release.
  */
-function choose(dependency: ModuleDependency, catalogue: readonly CatalogueModule[]): readonly CatalogueModule[] {
+function choose(
+  dependency: ModuleDependency,
+  catalogue: readonly CatalogueModule[],
+  breadth: Breadth,
+): readonly CatalogueModule[] {
   const fitting = catalogue.filter(
     (m) => m.function === dependency.function && m.index === dependency.index && m.version >= dependency.version,
   )
+  if (breadth === 'all') return variants(fitting)
+  const named = chooseNamed(dependency, fitting)
+  return breadth === 'named' ? named : variants([...named, ...fitting.filter(isFinal)])
+}
+
+function chooseNamed(dependency: ModuleDependency, fitting: readonly CatalogueModule[]): readonly CatalogueModule[] {
   const exact = fitting.filter((m) => m.version === dependency.version)
   if (exact.length > 0) return variants(exact)
   for (const isGood of [isFinal, isCurrent, () => true]) {
@@ -70,7 +90,8 @@ function choose(dependency: ModuleDependency, catalogue: readonly CatalogueModul
 function variants(modules: readonly CatalogueModule[]): readonly CatalogueModule[] {
   const best = new Map<string, CatalogueModule>()
   for (const module of modules) {
-    const key = module.dependencies.map((d) => `${d.function}:${d.index}:${d.version}`).join()
+    const needs = module.dependencies.map((d) => `${d.function}:${d.index}:${d.version}`).join()
+    const key = `${module.function}:${module.index}:${module.version}(${needs})`
     const other = best.get(key)
     if (!other || standing(module) > standing(other)) best.set(key, module)
   }

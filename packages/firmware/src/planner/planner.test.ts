@@ -5,7 +5,7 @@ import { acceptsUpdate } from '../dependencies/acceptance.ts'
 import { installedModules } from '../dependencies/installed.ts'
 import { missingDependencies } from '../dependencies/missing.ts'
 import type { DescribedModule, SystemDescribe } from '../describe.ts'
-import { described, describeOf, release, short } from '../fixtures/notation.ts'
+import { describeOf, release, short } from '../fixtures/notation.ts'
 import { fuzzRuns } from '../fixtures/vectors.ts'
 import type { Platform } from '../platforms/platform.ts'
 import { platformByName } from '../platforms/platforms.ts'
@@ -170,25 +170,32 @@ describe('the planner', () => {
     assert.match(plan('boron', old, release('boron', '5.8.0', 's1@5800')), /no system_part 1@5800/)
   })
 
+  it('takes a newer module when the one that is named leads nowhere', () => {
+    const catalogue = [...release('linux', '1.0.0', 's1@2 s2@3'), ...release('linux', '1.0.1', 's2@2(b0@2)')]
+    assert.equal(plan('linux', 'b0@1 s1@2 s2@1 u1@1(s2@2)', catalogue), 's2@3')
+  })
+
   it('gives up on a catalogue that would take forever', () => {
-    // Each part moves on only when the other parts have: no goal, and many states on the way there.
+    // A bootloader that needs itself, and many states in which it is tried.
     const parts = [1, 2, 3].flatMap((index) =>
       Array.from({ length: 60 }, (_, i) => release('electron', `1.${index}.${i}`, `s${index}@${i + 10}`)).flat(),
     )
-    const needs = parts.map((m) => `s${m.index}@${m.version}`).join()
-    const describe: SystemDescribe = {
-      modules: [described('s1@1'), described('s2@1'), described('s3@1'), described(`u1@1(${needs},b0@1)`)],
-    }
-    assert.match(plan('electron', describe, parts), /more than 2000 combinations/)
+    const catalogue = [...parts, ...release('electron', '2.0.0', 'b0@9(b0@9)')]
+    assert.match(
+      plan('electron', 'b0@1 s1@1 s2@1 s3@1 u1@1(b0@9,s1@10,s2@10,s3@10)', catalogue),
+      /among the first 2000 combinations/,
+    )
   })
 
-  it('makes plans that a device accepts step by step, that end, and that stay the same on the way', () => {
+  it('makes plans that a device accepts step by step, that can be made anew after each, and that end', () => {
     const version = fc.integer({ min: 1, max: 4 })
     const target = fc.constantFrom('b0', 's1', 's2')
     const dependency = fc.tuple(target, version).map(([name, v]) => `${name}@${v}`)
+    // A bootloader comes first: a device does not enforce it as a second dependency, and so could take
+    // a stepping stone that leaves it with a need that nothing meets.
     const module = fc
-      .tuple(target, version, fc.uniqueArray(dependency, { maxLength: 2 }))
-      .map(([name, v, deps]) => `${name}@${v}(${deps.join()})`)
+      .tuple(target, version, fc.uniqueArray(dependency, { maxLength: 2, selector: (text) => text.slice(0, 2) }))
+      .map(([name, v, deps]) => `${name}@${v}(${deps.sort().join()})`)
     const releases = fc.array(fc.uniqueArray(module, { minLength: 1, maxLength: 3 }), { maxLength: 6 })
     fc.assert(
       fc.property(releases, fc.array(dependency, { minLength: 1, maxLength: 2 }), (lists, needs) => {
@@ -196,11 +203,10 @@ describe('the planner', () => {
         let describe = describeOf(`b0@1 s1@1(b0@1) s2@1(s1@1) u1@1(${needs.join()})`)
         const first = planHealing(platform('linux'), describe, catalogue)
         if (!first.ok) return
-        for (let at = 0; at < first.steps.length; at++) {
+        // Three modules of four versions: no more steps than that.
+        for (let sent = 0; sent <= 9; sent++) {
           const now = planHealing(platform('linux'), describe, catalogue)
           assert.ok(now.ok)
-          // The rest of the plan can only get shorter.
-          assert.ok(now.steps.length <= first.steps.length - at)
           const [step] = now.steps
           if (!step) break
           const installed = installedModules(describe)

@@ -20,7 +20,7 @@ import type { SystemDescribe } from '../describe.ts'
 import { type ModuleDependency, type ModuleFunction, moduleLabel } from '../module-function.ts'
 import type { Platform } from '../platforms/platform.ts'
 import { slotOf } from '../platforms/platforms.ts'
-import { findCandidates } from './candidates.ts'
+import { breadths, findCandidates } from './candidates.ts'
 import type { CatalogueModule } from './catalogue.ts'
 
 export type Plan =
@@ -39,13 +39,29 @@ export function planHealing(platform: Platform, describe: SystemDescribe, catalo
   const missing = missingDependenciesOf(installed)
   if (missing.length === 0) return { ok: true, steps: [], missing }
   const usable = catalogue.filter((module) => isUsable(module, platform, describe))
-  const { candidates, unknown } = findCandidates(installed, missing, usable)
-  const steps = shortestPlan(platform, installed, candidates)
-  if (steps === 'too-large') {
-    return { ok: false, reason: `more than ${maxStates} combinations of modules to try`, missing }
+  let exhausted = true
+  let unknown: readonly ModuleDependency[] = []
+  for (const breadth of breadths) {
+    const found = findCandidates(installed, missing, usable, breadth)
+    const steps = shortestPlan(platform, installed, found.candidates)
+    if (Array.isArray(steps)) return { ok: true, steps, missing }
+    if (steps === 'too-large') exhausted = false
+    unknown = found.unknown
+    // Nothing that is looked for more widely makes up for what is missing and nowhere to be had.
+    if (missing.some((dependency) => unknown.includes(dependency))) break
   }
-  if (!steps) return { ok: false, reason: noPlanReason(platform, missing, unknown), missing }
-  return { ok: true, steps, missing }
+  const what = `${missing.map(moduleLabel).join(', ')} for ${platform.name}`
+  if (unknown.length > 0) {
+    return {
+      ok: false,
+      reason: `${what}: the catalogue has no ${unknown.map(moduleLabel).join(', no ')} or newer`,
+      missing,
+    }
+  }
+  const reason = exhausted
+    ? `${what}: no order of updates is accepted by the device`
+    : `${what}: no plan among the first ${maxStates} combinations of modules`
+  return { ok: false, reason, missing }
 }
 
 // What no plan may contain (5.2).
@@ -76,7 +92,7 @@ function shortestPlan(
   platform: Platform,
   installed: InstalledModules,
   candidates: readonly CatalogueModule[],
-): readonly CatalogueModule[] | 'too-large' | undefined {
+): CatalogueModule[] | 'too-large' | undefined {
   // Candidates in order of preference, first in first out: the first plan found is the preferred one
   // among the shortest.
   const ordered = [...candidates].sort(comparePreference)
@@ -143,14 +159,4 @@ function stepsTo(state: State): CatalogueModule[] {
   const steps: CatalogueModule[] = []
   for (let at: State | undefined = state; at?.step; at = at.parent) steps.push(at.step)
   return steps.reverse()
-}
-
-function noPlanReason(
-  platform: Platform,
-  missing: readonly ModuleDependency[],
-  unknown: readonly ModuleDependency[],
-): string {
-  const what = `${missing.map(moduleLabel).join(', ')} for ${platform.name}`
-  if (unknown.length > 0) return `${what}: the catalogue has no ${unknown.map(moduleLabel).join(', no ')} or newer`
-  return `${what}: no order of updates is accepted by the device`
 }
