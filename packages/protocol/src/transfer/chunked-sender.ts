@@ -81,6 +81,8 @@ export class ChunkedSender {
   /** What is to be sent in this flight, from `#position` on; the whole file at first. */
   #flight: readonly number[] | undefined
   #position = 0
+  /** A list of missed chunks that came before the answer to UpdateDone. */
+  #early: readonly number[] | undefined
   #flights = 0
   #rejections = 0
   #resent = 0
@@ -259,6 +261,7 @@ export class ChunkedSender {
       return
     }
     this.#state = 'done'
+    this.#early = undefined
     this.#burstAt = undefined
     const { id, token } = this.#newRequest(now + idleTimeout)
     this.#link.send(encodeUpdateDone(id, tokenOf(token)), now)
@@ -268,6 +271,7 @@ export class ChunkedSender {
     if (message.code === code.badRequest) {
       this.#state = 'missed'
       this.#deadline = now + missedTimeout
+      if (this.#early) this.#resend(this.#early, now)
     } else if (isErrorCode(message.code)) {
       const said = decodeSystemError(message)
       this.#fail(said.code, said.message)
@@ -279,7 +283,6 @@ export class ChunkedSender {
   }
 
   #missed(message: CoapMessage, now: Millis): void {
-    // Over UDP the list may overtake the answer to UpdateDone.
     if (this.#state !== 'missed' && this.#state !== 'done') return
     let indices: number[]
     try {
@@ -289,6 +292,13 @@ export class ChunkedSender {
       this.#fail(systemError.protocol, error.message)
       return
     }
+    // Over UDP a list may overtake the answer to UpdateDone, or be a late one of a flight before. Only the answer
+    // decides: after a success the device knows nothing of the update any more.
+    if (this.#state === 'done') this.#early = indices
+    else this.#resend(indices, now)
+  }
+
+  #resend(indices: readonly number[], now: Millis): void {
     this.#resent += indices.length
     this.#request = { id: -1, token: -1 }
     this.#flight = indices
