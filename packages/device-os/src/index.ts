@@ -17,6 +17,7 @@ export {
   resetReasons,
 } from './flash/reset-reason.ts'
 export { StagingArea, type StagingBegin, type StagingCheck, type StagingRequest } from './flash/staging.ts'
+export { colorAt, intensityAt, type LedState, type LogLevel, type LogRecord, type Rgb } from './hal/index.ts'
 export {
   type CreateDeviceOptions,
   createDevice,

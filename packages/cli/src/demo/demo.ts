@@ -45,7 +45,11 @@ const silent = { write: () => true }
  * @throws CliError naming the step that failed
  */
 export async function runDemo(output: Output): Promise<void> {
-  const stage = new Stage({ stream: output.json ? silent : process.stdout, colors: output.colors, interactive: output.interactive })
+  const stage = new Stage({
+    stream: output.json ? silent : process.stdout,
+    colors: output.colors,
+    interactive: output.interactive,
+  })
   const folder = await mkdtemp(join(tmpdir(), 'aloe-demo-'))
   const demo = new Demo(stage, output, folder)
   const interrupted = new Promise<never>((_, reject) => {

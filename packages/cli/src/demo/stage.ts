@@ -24,7 +24,7 @@ export class Stage {
   constructor({ stream, colors, interactive }: StageOptions) {
     this.#stream = stream
     this.#colors = colors
-    this.#line = interactive ? new LedLine(stream, 'LED') : undefined
+    this.#line = interactive ? new LedLine(stream, () => 'LED') : undefined
   }
 
   chapter(title: string): void {
