@@ -7,6 +7,7 @@ import { followUpdate } from './follow-update.ts'
 import { Output } from './output.ts'
 
 const system1 = { label: 'system_part 1@2000' }
+const system2 = { label: 'system_part 2@2000' }
 const user = { label: 'user_part 1@6' }
 
 /** A queue that gives these events, and then nothing more. */
@@ -66,15 +67,17 @@ describe('following an update', () => {
       ['spark/flash/status', 'success '],
       ['spark/status', 'online'],
       ['spark/status/safe-mode', {}],
-      ['aloe/healer/planned', { plan: [system1] }],
+      ['aloe/healer/planned', { plan: [system1, system2] }],
       ['aloe/update/progress', { bytes: 1, total: 1, module: system1 }],
       ['spark/flash/status', 'success '],
       ['spark/status', 'online'],
+      ['aloe/healer/planned', { plan: [system2] }],
       ['aloe/healer/healed', {}],
     )
     const { summary, text } = follow(queue)
     assert.deepEqual((await summary).sent, ['user_part 1@6', 'system_part 1@2000'])
-    assert.match(text(), /safe mode.*\n.*the cloud heals it: system_part 1@2000/)
+    assert.match(text(), /safe mode.*\n.*the cloud heals it: system_part 1@2000, system_part 2@2000\n/)
+    assert.equal(text().split('the cloud heals it').length, 2)
   })
 
   it('fails with the reason of the cloud', async () => {

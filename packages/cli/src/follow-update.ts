@@ -37,6 +37,7 @@ export async function followUpdate(
   let sending = ''
   let transferred = false
   let healing = false
+  let planned = ''
   /** When the device connected after a transfer, while nothing else has happened. */
   let onlineSince: number | undefined
   for (;;) {
@@ -76,8 +77,10 @@ export async function followUpdate(
         break
       case 'aloe/healer/planned': {
         const { plan } = dataOf(event)
-        const labels = Array.isArray(plan) ? plan.map(labelOf) : []
-        output.note(`${colors.magenta('●')} the cloud heals it: ${labels.join(', ')}`)
+        const labels = (Array.isArray(plan) ? plan.map(labelOf) : []).join(', ')
+        // It is announced anew after every module; what is left of a known plan is no news.
+        if (!planned.endsWith(labels)) output.note(`${colors.magenta('●')} the cloud heals it: ${labels}`)
+        planned = labels
         break
       }
       case 'aloe/healer/healed':

@@ -13,9 +13,10 @@ export class LedLine {
   #drawn = ''
   #timer: NodeJS.Timeout | undefined
 
-  constructor(stream: OutputStream, label: () => string) {
+  /** @param label stands beside the LED; a function when it changes */
+  constructor(stream: OutputStream, label: string | (() => string)) {
     this.#stream = stream
-    this.#label = label
+    this.#label = typeof label === 'string' ? () => label : label
   }
 
   show(led: LedState): void {

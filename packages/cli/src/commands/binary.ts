@@ -11,8 +11,9 @@ import {
 } from '@aloe/firmware'
 import type { Command } from 'commander'
 import { CliError, messageOf } from '../cli-error.ts'
+import type { Colors } from '../colors.ts'
 import { type CommonOptions, makeCommand, makeGroup, outputOf } from '../command.ts'
-import { bytes } from '../output.ts'
+import { bytes, printable } from '../output.ts'
 
 export function binaryCommand(): Command {
   return makeGroup('binary', 'look into module files', [inspectCommand()])
@@ -35,45 +36,53 @@ async function inspect(path: string, options: CommonOptions): Promise<void> {
   const content = await readFile(path).catch((error: unknown) => {
     throw new CliError(`${path} cannot be read: ${messageOf(error)}`)
   })
-  const module = parse(path, new Uint8Array(content))
-  const platform = platformById(module.platformId)
-  const platformName =
-    platform === undefined ? `platform ${module.platformId}` : `${platform.displayName} (${module.platformId})`
-  const output = outputOf(options)
-  output.result(toJson(path, content.length, module), (colors) => {
-    const verdict = (good: boolean) => (good ? colors.green('ok') : colors.red('does not fit'))
-    const rows: [string, string][] = [
-      ['platform', platformName],
-      ['size', `${bytes(content.length)} (${content.length} bytes)`],
-      ['address', `0x${hex(module.startAddress)} to 0x${hex(module.endAddress)}`],
-      ['needs', module.dependencies.map(dependency).join(', ') || 'nothing'],
-      ['flags', flagNames(module.flags).join(', ') || 'none'],
-      ['CRC-32', `${hex(module.crc)} ${verdict(module.crcValid)}`],
-      ['SHA-256', `${module.sha256} ${verdict(module.sha256Valid)}`],
-    ]
-    const product = productOf(module)
-    if (product !== undefined) rows.splice(4, 0, ['product', `${product.id} version ${product.version}`])
-    for (const asset of module.assetDependencies) rows.push(['asset', `${asset.name} ${colors.dim(asset.hash)}`])
-    const lines = rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`)
-    return [`${colors.bold(path)}: ${moduleLabel(module)}`, ...lines].join('\n')
-  })
-  if (!module.crcValid) throw new CliError(`${path} is damaged: its CRC-32 does not fit, no device accepts it.`)
+  const modules = parseAll(path, new Uint8Array(content))
+  outputOf(options).result({ file: path, size: content.length, modules: modules.map(toJson) }, (colors) =>
+    modules.map((module) => `${colors.bold(path)}: ${moduleLabel(module)}\n${describe(module, colors)}`).join('\n'),
+  )
+  if (modules.some(({ crcValid }) => !crcValid)) {
+    throw new CliError(`${path} is damaged: its CRC-32 does not fit, no device accepts it.`)
+  }
 }
 
-function parse(path: string, content: Uint8Array): FirmwareModule {
+/** The modules of a file: one, or several in a combined file (modules-and-platforms.md 1.7). */
+function parseAll(path: string, content: Uint8Array): FirmwareModule[] {
+  const modules: FirmwareModule[] = []
   try {
-    return parseModule(content)
+    for (let rest = content; ; ) {
+      const module = parseModule(rest)
+      modules.push(module)
+      if ((module.flags & moduleFlags.combined) === 0 || module.trailing === 0) return modules
+      rest = rest.subarray(rest.length - module.trailing)
+    }
   } catch (error) {
     if (!(error instanceof ModuleFormatError)) throw error
     throw new CliError(`${path} is not a module file: ${error.message}`)
   }
 }
 
-function toJson(path: string, size: number, module: FirmwareModule): object {
+function describe(module: FirmwareModule, colors: Colors): string {
+  const platform = platformById(module.platformId)
+  const product = productOf(module)
+  const verdict = (good: boolean) => (good ? colors.green('ok') : colors.red('does not fit'))
+  const rows: (readonly [string, string])[] = [
+    ['platform', platform === undefined ? String(module.platformId) : `${platform.displayName} (${module.platformId})`],
+    ['size', `${bytes(module.bytes.length)} (${module.bytes.length} bytes)`],
+    ['address', `0x${hex(module.startAddress)} to 0x${hex(module.endAddress)}`],
+    ['needs', module.dependencies.map(dependency).join(', ') || 'nothing'],
+    ...(product === undefined ? [] : [['product', `${product.id} version ${product.version}`] as const]),
+    ['flags', flagNames(module.flags).join(', ') || 'none'],
+    ['CRC-32', `${hex(module.crc)} ${verdict(module.crcValid)}`],
+    ['SHA-256', `${module.sha256} ${verdict(module.sha256Valid)}`],
+    ...module.assetDependencies.map(({ name, hash }) => ['asset', `${printable(name)} ${colors.dim(hash)}`] as const),
+  ]
+  return rows.map(([name, value]) => `  ${name.padEnd(10)}${value}`).join('\n')
+}
+
+function toJson(module: FirmwareModule): object {
   const { startAddress, endAddress, platformId, version, index, mcuTarget, flags, prefixOffset } = module
   return {
-    file: path,
-    size,
+    size: module.bytes.length,
     platformId,
     platform: platformById(platformId)?.name ?? null,
     function: module.function,

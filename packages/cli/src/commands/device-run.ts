@@ -29,27 +29,24 @@ async function run(dir: string, options: CommonOptions): Promise<void> {
   const output = outputOf(options)
   const { colors } = output
   const stopped = nextStop()
-  const { DeviceBusyError, DeviceFolderError, openFlash, runDevice } = await import('@aloe/device-os')
+  const { DeviceBusyError, DeviceFolderError, openFlash, readDeviceFile, runDevice } = await import('@aloe/device-os')
   const view = output.json ? jsonView(output) : plainView(output)
-  let label = dir
   try {
+    const { id, name } = readDeviceFile(dir)
     if (options.cloud !== undefined) {
       const { url } = await connectCloud(options)
       const { tcp, keys } = await readWellKnown(url)
       if (tcp === undefined || keys.tcp === undefined) throw new CliError(`The cloud at ${url} does not serve devices.`)
       openFlash(dir).updateConfig({ serverKey: keys.tcp, serverAddress: addressOf(tcp.host, tcp.port) })
     }
-    const led = output.interactive
-      ? new (await import('../led-line.ts')).LedLine(process.stderr, () => label)
-      : undefined
+    const led = output.interactive ? new (await import('../led-line.ts')).LedLine(process.stderr, name) : undefined
     const device = runDevice({
       dir,
       onLed: (state) => (led === undefined ? view.led(state) : led.show(state)),
       onLog: (line) => (led === undefined ? view.log(line) : led.above(logLine(line, colors))),
       onStatus: view.status,
     })
-    label = device.device.name
-    output.note(`${colors.bold(label)} ${device.device.id} is on; Ctrl+C switches it off`)
+    output.note(`${colors.bold(name)} ${id} is on; Ctrl+C switches it off`)
     await Promise.race([stopped, device.off])
     await device.stop()
     led?.close()

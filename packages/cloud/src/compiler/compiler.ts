@@ -150,8 +150,13 @@ function findRelease(catalogue: Catalogue, { platformId, target }: CompileReques
 function missingFunctions(catalogue: Catalogue, target: CatalogueRelease): ApiFunction[] {
   const own = new Set(target.api.map(({ name }) => name))
   const missing = new Map<string, ApiFunction>()
-  for (const release of catalogue.releases(target.platformId)) {
-    for (const entry of release.api) if (!own.has(entry.name)) missing.set(entry.name, entry)
+  // Newest first: what is noted last is the oldest release that has it.
+  for (const { api, version, prerelease } of catalogue.releases(target.platformId)) {
+    for (const { name, since } of api) {
+      if (own.has(name)) continue
+      const final = prerelease ? missing.get(name)?.final : version
+      missing.set(name, { name, since, ...(final !== undefined && { final }) })
+    }
   }
   return [...missing.values()]
 }

@@ -19,6 +19,14 @@ describe('a function that the target lacks', () => {
     assert.match(explainMissing({ name: 'Ledger' }, '1.0.0', missing) ?? '', /^Ledger is not in .* 2\.0\.0/)
   })
 
+  it('that came with a pre-release is recommended in the final one', () => {
+    const early = [{ name: 'System.uptime', since: '1.1.0-rc.1', final: '1.1.0' }]
+    assert.equal(
+      explainMissing({ name: 'uptime', owner: 'System' }, '1.0.0', early),
+      'System.uptime is not in Device OS 1.0.0; it came with 1.1.0-rc.1. Compile for 1.1.0 or newer to use it.',
+    )
+  })
+
   it('is found through another name of its object when only one can be meant', () => {
     assert.match(
       explainMissing({ name: 'uptime', owner: 's', certain: true }, '1.0.0', missing) ?? '',

@@ -4,6 +4,8 @@
 export interface ApiFunction {
   readonly name: string
   readonly since: string
+  /** The first final release that has it, when `since` is a pre-release. */
+  readonly final?: string
 }
 
 /** What an application asked of `device-os` and did not get. */
@@ -31,14 +33,14 @@ export function explainMissing(
 ): string | undefined {
   const found = find(wanted, missing)
   if (found === undefined) return undefined
-  return `${found.name} is not in Device OS ${target}; it came with ${found.since}. Compile for ${found.since} or newer to use it.`
+  return `${found.name} is not in Device OS ${target}; it came with ${found.since}. Compile for ${found.final ?? found.since} or newer to use it.`
 }
 
 function find({ name, owner, type, certain }: MissingName, missing: readonly ApiFunction[]): ApiFunction | undefined {
   if (owner === undefined && type === undefined) {
     const exact = missing.find((entry) => entry.name === name)
     const member = missing.find((entry) => entry.name.startsWith(`${name}.`))
-    return exact ?? (member && { name, since: member.since })
+    return exact ?? (member && { ...member, name })
   }
   const named = missing.filter((entry) => lastSegment(entry.name) === name && entry.name.includes('.'))
   const byOwner = named.find((entry) => firstSegment(entry.name) === owner)
