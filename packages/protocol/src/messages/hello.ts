@@ -111,11 +111,15 @@ export function encodeServerHello(id: number): Uint8Array {
   return encodeRequest({ type: coapType.non, id, token: noBytes }, code.post, 'h')
 }
 
+/** No Device OS has a larger message buffer, whatever a Hello says (6.2). */
+const largestDeviceBuffer = 1152
+
 /**
  * The largest CoAP message that the device takes (1.6). What says nothing about its size gets the safe limits of
  * 0.3: 607 bytes for the Spark Core, 767 for the rest.
  */
 export function maxMessageSizeOf(hello: Hello, transport: 'tcp' | 'udp'): number {
   if (!hello.system) return hello.platformId === 0 ? 607 : 767
-  return transport === 'tcp' ? hello.system.maxMessageSize - 33 : hello.system.maxMessageSize
+  const buffer = Math.min(hello.system.maxMessageSize, largestDeviceBuffer)
+  return transport === 'tcp' ? Math.max(0, buffer - 33) : buffer
 }

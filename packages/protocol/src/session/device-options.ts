@@ -84,8 +84,8 @@ export const serverHelloTimeout: Millis = 4_000
 /** How long a publish waits for its acknowledgement (device-protocol.md 6.1). */
 export const publishAckTimeout: Millis = 20_000
 
-/** Buffer of Device OS 6.2; over TCP 18 bytes of it are the frame's (device-protocol.md 1.6). */
-export const defaultDeviceMessageSize: Readonly<Record<'tcp' | 'udp', number>> = { tcp: 1134, udp: 1152 }
+/** What fits the buffer of Device OS 6.2 in both directions: over TCP 33 bytes less (device-protocol.md 1.6). */
+export const defaultDeviceMessageSize: Readonly<Record<'tcp' | 'udp', number>> = { tcp: 1119, udp: 1152 }
 
 /** Keep-alive (device-protocol.md 6.1). */
 export const defaultDevicePing: Readonly<Record<'tcp' | 'udp', PingLimits>> = {
