@@ -282,8 +282,10 @@ export class MemoryDevice {
       connectTcp: this.#options.connectTcp ?? connectTcp,
       pins: this.pins,
       onLed: (led) => {
-        this.#change({ led })
         this.#options.onLed?.(led)
+        const other = led.words !== this.#status.led?.words
+        this.#status = { ...this.#status, led }
+        if (other) this.#options.onStatus?.(this.#status)
       },
       onLog: ({ level, category, message }) => onLog?.({ from: 'system', level, category, message }),
       ...(random && { random }),

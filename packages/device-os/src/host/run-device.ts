@@ -194,8 +194,7 @@ class RomProcess {
     const { status } = this
     switch (message.type) {
       case 'led':
-        this.#change({ ...status, led: message.led })
-        this.#options.onLed?.(message.led)
+        this.#showLed(message.led)
         break
       case 'log': {
         const { level, category, message: text } = message.record
@@ -206,8 +205,7 @@ class RomProcess {
         this.#options.onLog?.({ from: 'bootloader', ...message.line })
         break
       case 'signal':
-        this.#options.onLed?.(ledOf(message.signal))
-        this.#change({ ...status, led: ledOf(message.signal) })
+        this.#showLed(ledOf(message.signal))
         break
       case 'decided': {
         const { decision, systemPid } = message
@@ -248,6 +246,14 @@ class RomProcess {
   #change(status: DeviceStatus): void {
     this.#status = status
     this.#options.onStatus?.(status)
+  }
+
+  /** The LED toggles with every chunk of an update: the status changes only when it shows something else. */
+  #showLed(led: LedState): void {
+    this.#options.onLed?.(led)
+    const other = led.words !== this.#status.led?.words
+    this.#status = { ...this.#status, led }
+    if (other) this.#options.onStatus?.(this.#status)
   }
 
   #log(level: LogLevel, message: string): void {

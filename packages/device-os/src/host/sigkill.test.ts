@@ -24,7 +24,7 @@ import { HealingCloud } from './test-healing-cloud.ts'
 const kills = Number(process.env.ALOE_KILLS ?? 8)
 const seed = Number(process.env.ALOE_SEED ?? Date.now() % 1_000_000)
 /** Devices that are updated and killed side by side. */
-const lanes = Math.min(kills, 4)
+const lanes = Math.min(kills, 2)
 /** An update that is not through by then, kills or not, has failed, ms. */
 const patience = 60_000
 

@@ -43,6 +43,8 @@ export interface BuildReleaseOptions {
   readonly outDir: string
   /** For tests: builds a release that is in no table, with the API of `version`. */
   readonly release?: DeviceOsRelease
+  /** For tests: the oldest system part 1 that system part 2 needs; the one of the same release unless given. */
+  readonly needsPart1?: number
   /** For tests: replaces global names in the bundled code by JavaScript text. */
   readonly define?: Readonly<Record<string, string>>
   /** For tests: changes a source file before it is bundled. */
@@ -55,7 +57,7 @@ interface Part {
   readonly index: number
   readonly entry: string
   readonly version: (release: DeviceOsRelease) => number
-  readonly dependencies: (release: DeviceOsRelease) => readonly ModuleDependency[]
+  readonly dependencies: (release: DeviceOsRelease, needsPart1: number) => readonly ModuleDependency[]
 }
 
 /** user part 1 depends on system part 2, which depends on system part 1, which depends on the bootloader. */
@@ -82,7 +84,7 @@ const parts: readonly Part[] = [
     index: 2,
     entry: 'system/part2.ts',
     version: (release) => release.systemVersion,
-    dependencies: (release) => [{ function: 'system_part', index: 1, version: release.systemVersion }],
+    dependencies: (_, needsPart1) => [{ function: 'system_part', index: 1, version: needsPart1 }],
   },
 ]
 
@@ -146,7 +148,7 @@ async function buildPart(
   const platform = linux()
   const version = part.version(release)
   const { function: moduleFunction, index } = part
-  const dependencies = part.dependencies(release)
+  const dependencies = part.dependencies(release, options.needsPart1 ?? release.systemVersion)
   const bytes = buildModule({ platformId: platform.id, function: moduleFunction, index, version, dependencies, body })
   const filename = `${platform.name}-${part.name}@${release.version}.bin`
   writeFileSync(join(folder, filename), bytes)
