@@ -179,12 +179,12 @@ class Demo {
       const data = fields(event)
       switch (event.name) {
         case 'aloe/update/progress':
-          if (labelOf(data.module) !== label) began = performance.now()
           label = labelOf(data.module)
           size = Number(data.total)
           this.#stage.progress(label.padEnd(19), Number(data.bytes), size)
           break
         case 'spark/flash/status':
+          if (event.data?.startsWith('started')) began = performance.now()
           if (event.data?.startsWith('failed')) throw new Error(`${deviceId} did not take ${label}`)
           if (event.data?.startsWith('success')) {
             sent.push({ label, size, seconds: (performance.now() - began) / 1000 })

@@ -19,6 +19,7 @@ export class Stage {
   readonly #line: LedLine | undefined
   #chapters = 0
   #words = ''
+  #closed = false
   #bar: ProgressBar | undefined
 
   constructor({ stream, colors, interactive }: StageOptions) {
@@ -50,6 +51,7 @@ export class Stage {
 
   /** Shows the LED: it breathes at the bottom of a terminal; a log has a line for every new signal. */
   led(state: LedState): void {
+    if (this.#closed) return
     this.#line?.show(state)
     if (state.words === this.#words) return
     this.#words = state.words
@@ -67,7 +69,9 @@ export class Stage {
     this.#bar.update(done, total)
   }
 
+  /** The LED is not shown any more; lines still are. */
   close(): void {
+    this.#closed = true
     this.#line?.close()
   }
 }
