@@ -151,3 +151,12 @@ export function chunkedRequestOf(message: CoapMessage): ChunkedRequest | undefin
 export function answers(message: CoapMessage, token: number): boolean {
   return message.code >= code.created && tokenByte(message) === token
 }
+
+/**
+ * True for the acknowledgement of a request. One with a response in it must have the token too, for over TCP devices
+ * acknowledge some requests under ids of their own counter (device-protocol.md 3.2).
+ */
+export function acknowledges(message: CoapMessage, request: { readonly id: number; readonly token: number }): boolean {
+  if (message.id !== request.id) return false
+  return message.token.length === 0 || tokenByte(message) === request.token
+}

@@ -4,6 +4,7 @@ import { tokenOf } from '../messages/build.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
 import {
+  acknowledges,
   answers,
   chunkedRequestOf,
   decodeChunkMissed,
@@ -132,7 +133,8 @@ export class ChunkedSender {
    */
   receive(message: CoapMessage, now: Millis): boolean {
     if (this.#state === 'idle' || this.#state === 'ended') return false
-    if (message.type === coapType.ack && message.id === this.#request.id) {
+    if (message.type === coapType.ack) {
+      if (!acknowledges(message, this.#request)) return false
       if (message.code !== code.empty) this.#answered(message, now)
       return true
     }
@@ -149,12 +151,6 @@ export class ChunkedSender {
     if (answers(message, this.#request.token)) {
       this.#acknowledge(message, now)
       this.#answered(message, now)
-      return true
-    }
-    if (answers(message, this.#beginToken)) {
-      this.#acknowledge(message, now)
-      // An error with the token of the begin, at any time, is the device giving up (device-protocol.md 3.18).
-      if (isErrorCode(message.code)) this.#refused(message)
       return true
     }
     return false

@@ -4,7 +4,7 @@ import { type CoapMessage, coapType, code, isErrorCode, noBytes } from '../coap/
 import { tokenOf } from '../messages/build.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
-import { answers } from './chunked-messages.ts'
+import { acknowledges, answers } from './chunked-messages.ts'
 import { SendWindow } from './send-window.ts'
 import { decodeSystemError, jsonObject, systemError } from './system-error.ts'
 import {
@@ -111,11 +111,12 @@ export class WindowedSender {
       return true
     }
     if (this.#stage === 'ended') return false
-    if (message.type === coapType.ack && message.id === this.#request.id) {
+    if (message.type === coapType.ack) {
+      if (!acknowledges(message, this.#request)) return false
       if (message.code !== code.empty) this.#response(message, now)
       return true
     }
-    if (message.type === coapType.ack || !answers(message, this.#request.token)) return false
+    if (!answers(message, this.#request.token)) return false
     // Before anything else: over UDP it ends the device's retransmission, and of a finish it makes the device apply.
     this.#acknowledge(message, now)
     this.#response(message, now)
