@@ -75,7 +75,7 @@ export class CloudLink {
     const { input, handlers, version, updateTarget } = options
     const { flash, hal, decision, communication } = input
     const { deviceId, deviceKey, serverKey } = flash.config
-    this.#updated = decision.resetReason === 'update' && decision.applied.some(({ result }) => result === 0)
+    this.#updated = decision.resetReason === 'update' && decision.applied.every(({ result }) => result === 0)
     this.#lastReset = lastResetText(decision.resetReason, decision.resetData)
     this.#connection = communication.createConnection({
       hal,

@@ -2,7 +2,14 @@
  * The cloud connection over TCP: a socket of the HAL, the secure channel, the session, and what happens when any of
  * them fails (device-protocol.md 1, 3.4, 6).
  */
-import { DeviceSession, type Goodbye, type ProtocolError, TcpClientChannel } from '@aloe/protocol'
+import {
+  DeviceSession,
+  type Goodbye,
+  loadDeviceKey,
+  type ProtocolError,
+  serverPublicKeyFromDer,
+  TcpClientChannel,
+} from '@aloe/protocol'
 import type { TcpSocket } from '../../hal/hal.ts'
 import type { Millis, Timer } from '../../hal/time.ts'
 import type {
@@ -14,7 +21,6 @@ import type {
 } from '../communication.ts'
 import { backOff } from './back-off.ts'
 import { failureOf } from './failure.ts'
-import { deviceKeyOf, serverKeyOf } from './keys.ts'
 
 /** Longest wait for the network to connect (device-protocol.md 6.1: 20 s for each blocking step). */
 const connectTimeout: Millis = 20_000
@@ -178,8 +184,8 @@ export class TcpConnection implements Connection {
     try {
       const channel = new TcpClientChannel({
         deviceId,
-        deviceKey: deviceKeyOf(deviceKey),
-        serverKey: serverKeyOf(serverKey),
+        deviceKey: loadDeviceKey(deviceKey),
+        serverKey: serverPublicKeyFromDer(serverKey),
         handlers: {
           write: (bytes) => link.socket?.write(bytes),
           established: ({ messageIdSeed }) => this.#established(link, messageIdSeed),
@@ -239,7 +245,7 @@ export class TcpConnection implements Connection {
       random: (length) => hal.random(length),
       firstMessageId: (messageIdSeed + 1) & 0xffff,
       hello: hello(),
-      ...{ updateTarget },
+      updateTarget,
       handlers: {
         send: (message) => link.channel.send(message),
         ready: () => this.#ready(link),
