@@ -154,6 +154,8 @@ export class CloudSession {
       }
       return
     }
+    // A device that takes an update may be silent for longer; its transfer watches the time.
+    if (this.#updates.active) return
     const due = this.#pinger.poll(now)
     if (due === 'ping') this.#sendPing(now)
     else if (due === 'gone') this.#end(new ProtocolError('ping-timeout', 'the device fell silent'))
@@ -162,7 +164,7 @@ export class CloudSession {
   /** When `poll` is next needed. */
   nextDeadline(): Millis | undefined {
     if (this.#closed) return undefined
-    const ping = this.#hello ? this.#pinger.deadline : this.#helloDeadline
+    const ping = this.#hello ? (this.#updates.active ? undefined : this.#pinger.deadline) : this.#helloDeadline
     return earliest(
       ping,
       this.#layer.nextDeadline(),

@@ -17,6 +17,9 @@ import type { MessageLayer } from './message-layer.ts'
 /** An unfinished block-wise answer is forgotten after this time (device-protocol.md 3.8.2). */
 const responseLifetime: Millis = 90_000
 
+/** Describes that wait for a block-wise one to end; vitals posted again and again must not fill memory. */
+const maxQueued = 16
+
 interface Post {
   readonly kind: DescribeKind
   readonly payload: Uint8Array
@@ -53,6 +56,10 @@ export class DeviceDescribes {
 
   /** Posts a describe. While a block-wise one is under way, the next waits for its last acknowledgement. */
   post(kind: DescribeKind, payload: Uint8Array, now: () => Millis, done?: (acknowledged: boolean) => void): void {
+    if (this.#queue.length >= maxQueued) {
+      done?.(false)
+      return
+    }
     this.#queue.push({ kind, payload, done })
     this.#pump(now)
   }

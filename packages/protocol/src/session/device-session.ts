@@ -5,7 +5,7 @@
  */
 import { decodeMessage, encodePing } from '../coap/codec.ts'
 import { deviceExchangeLifetime } from '../coap/deduplication.ts'
-import { type CoapMessage, coapType, code, isErrorCode, noBytes } from '../coap/message.ts'
+import { type CoapMessage, coapType, code, codeName, isErrorCode, noBytes } from '../coap/message.ts'
 import { pathLetter } from '../coap/options.ts'
 import { deviceLimits } from '../coap/retransmission.ts'
 import { encodeResponse, type Head, tokenByte, tokenOf } from '../messages/build.ts'
@@ -121,7 +121,10 @@ export class DeviceSession {
       return
     }
     this.#layer.sendConfirmable(id, encodeHello(coapType.con, id, this.#options.hello), now, (acknowledgement) => {
-      if (acknowledgement.kind === 'acknowledged' && !isErrorCode(acknowledgement.code)) this.#becomeReady()
+      if (acknowledgement.kind !== 'acknowledged') return
+      if (!isErrorCode(acknowledgement.code)) this.#becomeReady()
+      else
+        this.#end(new ProtocolError('hello-refused', `the cloud refused the Hello (${codeName(acknowledgement.code)})`))
     })
   }
 
