@@ -1,6 +1,7 @@
 /** A device's status LED on a terminal: one line at the bottom that breathes and blinks as the LED would. */
 
 import { colorAt, type LedState } from '@aloe/device-os'
+import { colorsWanted } from './colors.ts'
 import type { OutputStream } from './output.ts'
 
 const frame = 50
@@ -50,16 +51,17 @@ export class LedLine {
     if (this.#led === undefined) return
     const dots = dot(colorAt(this.#led, deviceTime()))
     const line = `${dots} ${this.#label()}  ${this.#led.words}${this.#tail === '' ? '' : `  ${this.#tail}`}`
-    const room = (this.#stream.columns ?? 80) - 1
+    const room = (this.#stream.columns || 80) - 1
     if (line === this.#drawn || room < 10) return
     this.#drawn = line
     this.#stream.write(`\r\u001b[K${line}`)
   }
 }
 
-/** A dot in any of 16 million colours; a dark LED is an empty ring. */
+/** A dot in any of 16 million colours, where colours are wanted; a dark LED is an empty ring. */
 function dot(color: number): string {
   if (color === 0) return '○'
+  if (!colorsWanted) return '●'
   const [red, green, blue] = [16, 8, 0].map((shift) => (color >> shift) & 0xff)
   return `\u001b[38;2;${red};${green};${blue}m●\u001b[39m`
 }

@@ -34,7 +34,7 @@ export class ProgressBar {
       this.#stream.write(`${this.label} ${percent(part)}\n`)
       return
     }
-    const room = (this.#stream.columns ?? 80) - barWidth - 8
+    const room = (this.#stream.columns || 80) - barWidth - 8
     const label = this.label.length > room ? `${this.label.slice(0, Math.max(0, room - 1))}…` : this.label
     const line = `${label} ${barOf(done, total, this.#colors)}`
     if (line === this.#drawn) return
