@@ -1,12 +1,13 @@
 /** The two ends of a device's process: starting one, and being one. */
 import { type ChildProcess, fork } from 'node:child_process'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
 import { markProcess } from './device-processes.ts'
 import type { ChildMessage, DeviceProcessInput } from './messages.ts'
 
 /** A device sees nothing of its starter's environment but what finds the clock's zone and the network. */
-const passedOn = ['PATH', 'TZ', 'LANG', 'HOME', 'NODE_EXTRA_CA_CERTS', 'SystemRoot']
+const passedOn = ['PATH', 'TZ', 'LANG', 'HOME', 'NODE_EXTRA_CA_CERTS', 'NODE_COMPILE_CACHE', 'SystemRoot']
 
 export interface Child<Input> {
   readonly process: ChildProcess
@@ -25,7 +26,8 @@ export function startChild<Input extends DeviceProcessInput, Message extends obj
   onMessage: (message: Message) => void,
   onOutput?: (line: string) => void,
 ): Child<Input> {
-  const env: NodeJS.ProcessEnv = {}
+  // Compiled code of this program, kept between boots: they take a third of the time with it.
+  const env: NodeJS.ProcessEnv = { NODE_COMPILE_CACHE: join(input.dir, 'code-cache') }
   for (const name of passedOn) if (process.env[name] !== undefined) env[name] = process.env[name]
   const output = onOutput ? 'pipe' : 'inherit'
   const child = fork(fileURLToPath(file), [], {

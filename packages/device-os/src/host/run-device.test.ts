@@ -1,5 +1,6 @@
 /** Real processes with a real bootloader, and a system made for the test. */
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -144,7 +145,7 @@ function watch(dir: string, watchdog = 1_000): Watched {
   return { device, lines, boots, until }
 }
 
-describe('a device as processes', () => {
+describe('a device as processes', { concurrency: 2 }, () => {
   it('boots, runs the code of its modules, and stops', async () => {
     const { device, lines, boots, until } = watch(newDevice('plain'))
     const status = await until(({ phase }) => phase === 'system' && lines.includes('output: running'))
@@ -199,6 +200,25 @@ describe('a device as processes', () => {
     await until(() => boots().length === 4)
     assert.deepEqual(boots().slice(1), ['normal unknown 0', 'normal pin_reset 0', 'normal pin_reset 0'])
     await device.stop()
+  })
+
+  it('leaves no process behind when the one that runs it dies, even when its system hangs', async () => {
+    const dir = newDevice('orphans', ['hang'])
+    const rom = spawn(process.execPath, [fileURLToPath(new URL('./test-rom.ts', import.meta.url)), dir])
+    const pids = await new Promise<number[]>((resolve) => {
+      let text = ''
+      rom.stdout.on('data', (chunk: Buffer) => {
+        text += chunk
+        const [, bootloaderPid, systemPid] = /"system","bootloaderPid":(\d+),"systemPid":(\d+)/.exec(text) ?? []
+        if (systemPid !== undefined) resolve([Number(bootloaderPid), Number(systemPid)])
+      })
+    })
+    const marks = pids.map(processMark)
+    assert.ok(marks.every(isAlive))
+    // By now the system is in its endless loop.
+    await new Promise((resolve) => setTimeout(resolve, 300))
+    rom.kill('SIGKILL')
+    while (marks.some(isAlive)) await new Promise((resolve) => setTimeout(resolve, 20))
   })
 
   it('is run once at a time', async () => {
