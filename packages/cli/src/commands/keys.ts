@@ -24,7 +24,7 @@ function serverCommand(): Command {
     usage: 'server',
     summary: "write the cloud's key and address as a board wants them",
     description:
-      "Writes the file that makes a board connect to this cloud: the cloud's public key, address and port, laid out as the board keeps them. TCP boards are Photon, P1 and older; UDP boards are Electron, Argon, Boron and newer.",
+      "Writes the file that makes a board connect to this cloud: the cloud's public key, address and port, laid out as the board keeps them. TCP boards are Photon and P1; UDP boards are Electron, Argon, Boron and newer.",
     examples: [
       { line: 'aloe keys server --protocol tcp --host 192.168.1.10', what: 'ask the cloud for its key and port' },
       { line: 'aloe keys server --protocol udp --host cloud.example.com', what: 'for a UDP board' },
