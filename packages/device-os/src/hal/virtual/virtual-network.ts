@@ -43,11 +43,15 @@ export class VirtualNetwork {
       server?.closed()
       closeClient(new Error('connection reset'))
     }
-    const closeServer = () => {
+    /** @param tell whether the client is told that its own end is done */
+    const closeServer = (tell: boolean) => {
       if (!pipe.open) return
       pipe.open = false
       this.#cuts.delete(cut)
-      queueMicrotask(() => server?.closed())
+      queueMicrotask(() => {
+        server?.closed()
+        if (tell) handlers.closed(undefined)
+      })
     }
 
     queueMicrotask(() => {
@@ -68,8 +72,8 @@ export class VirtualNetwork {
 
     return {
       write: (bytes) => queueMicrotask(() => pipe.open && this.up && server?.data(bytes)),
-      end: () => queueMicrotask(closeServer),
-      destroy: closeServer,
+      end: () => queueMicrotask(() => closeServer(true)),
+      destroy: () => closeServer(false),
     }
   }
 }
