@@ -28,14 +28,22 @@ export const otherPlatforms: readonly Platform[] = [
     displayName: 'GCC virtual device',
     mcu: 'host',
     features: ['wifi', 'tcp'],
-    // It stores no flash map: these are the two modules that it fabricates, each as large as its OTA region.
-    slots: [
-      { function: 'bootloader', index: 0, start: 0, end: 10 * MiB, maxSize: 10 * MiB },
-      { function: 'mono_firmware', index: 0, start: 0, end: 10 * MiB, maxSize: 10 * MiB },
-    ],
+    // It has no flash map and takes what comes (modules-and-platforms.md 4.10): the modules that it fabricates or reads
+    // from its describe file, each as large as its OTA region. It speaks the chunked transfer (device-protocol.md 0.2).
+    slots: (
+      [
+        ['bootloader', 0],
+        ['mono_firmware', 0],
+        ['system_part', 1],
+        ['system_part', 2],
+        ['system_part', 3],
+        ['user_part', 1],
+        ['user_part', 2],
+      ] as const
+    ).map(([name, index]) => ({ function: name, index, start: 0, end: 10 * MiB, maxSize: 10 * MiB })),
     prefixRule: 'scan',
     otaRegionSize: 10 * MiB,
-    otaV3: true,
+    otaV3: false,
   },
   { ...foreign, id: 11, name: 'esp32', displayName: 'ESP32', mcu: 'esp32', features: ['wifi', 'udp', 'ble'] },
   { ...foreign, id: 31, name: 'raspi', displayName: 'Raspberry Pi', mcu: 'any', features: ['wifi', 'tcp'] },
