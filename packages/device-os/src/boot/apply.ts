@@ -4,7 +4,10 @@
  * cut the same list is gone through again and comes to the same end.
  */
 import {
+  decompressModule,
+  type FirmwareModule,
   installedModule,
+  ModuleFormatError,
   type ModuleFunction,
   moduleFlags,
   resultOf,
@@ -50,19 +53,34 @@ function applyOne(flash: Flash, pending: PendingModule): AppliedModule {
   if (!bytes || sha256Hex(bytes) !== pending.sha256) {
     return outcome(updateResult.integrityCheckFailed, 'the pending file is damaged')
   }
+  const sent = check(flash, bytes)
+  if (!sent.module) return outcome(sent.result, sent.message)
+  let image = sent.module.bytes
+  if ((sent.module.flags & moduleFlags.compressed) !== 0) {
+    try {
+      image = decompressModule(image, { maxSize: flash.slot(pending)?.maxSize ?? 0 })
+    } catch (error) {
+      if (!(error instanceof ModuleFormatError)) throw error
+      return outcome(updateResult.integrityCheckFailed, error.message)
+    }
+    // What was compressed has to fit the slot as well.
+    const inner = check(flash, image)
+    if (!inner.module) return outcome(inner.result, inner.message)
+  }
+  // Already in its slot: the power went away between that and the emptying of the list.
+  const installed = flash.module(moduleFunction, index)
+  if (!installed || !Buffer.from(installed).equals(image)) flash.install(image)
+  return outcome(updateResult.ok, 'installed')
+}
+
+/** @returns the module when the bootloader may install it, otherwise why not */
+function check(flash: Flash, bytes: Uint8Array): { module?: FirmwareModule; result: number; message: string } {
   const { checked, passed, result, message, module } = validateModule(
     bytes,
     flash.platform,
     flash.installed().map(installedModule),
   )
-  if (!module || checked === 0) return outcome(result === 0 ? updateResult.unsupportedModule : result, message)
+  if (!module || checked === 0) return { result: result || updateResult.unsupportedModule, message }
   const failed = resultOf(checked & bootloaderChecks, passed)
-  if (failed !== updateResult.ok) return outcome(failed, message)
-  if ((module.flags & moduleFlags.compressed) !== 0) {
-    return outcome(updateResult.unsupportedModule, 'compressed')
-  }
-  // Already in its slot: the power went away between that and the emptying of the list.
-  const installed = flash.module(moduleFunction, index)
-  if (!installed || !Buffer.from(installed).equals(bytes)) flash.install(bytes)
-  return outcome(updateResult.ok, 'installed')
+  return failed === updateResult.ok ? { module, result: failed, message } : { result: failed, message }
 }

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { moduleFlags, updateResult } from '@aloe/firmware'
+import { buildModule, compressModule, moduleFlags, parseModule, updateResult } from '@aloe/firmware'
 import { Flash } from '../flash/flash.ts'
 import { MemoryStorage } from '../storage/memory-storage.ts'
 import type { Storage } from '../storage/storage.ts'
@@ -120,8 +120,6 @@ describe('a boot', () => {
   })
 
   it('drops a pending module that is damaged, foreign or misplaced', async () => {
-    const slot = testPlatform.slots.find((slot) => slot.function === 'user_part')
-    assert.ok(slot)
     const intact = testModule('system_part', 2, 1001, needsSystemPart(1, 1000))
     const damaged = intact.slice()
     damaged[40] = (damaged[40] ?? 0) ^ 1
@@ -159,6 +157,31 @@ describe('a boot', () => {
     flash.addPending(Buffer.concat([part, testApplication(1001)]))
     const { decision } = await bootOnce(flash.storage)
     assert.equal(decision?.mode, 'normal')
+    assert.deepEqual(versions(flash.storage), [100, 1000, 1001, 1])
+  })
+
+  it('inflates a compressed module, and drops one that does not hold what it says', async () => {
+    const flash = testFlash(new MemoryStorage())
+    const image = testModule('system_part', 2, 1001, needsSystemPart(1, 1000), { size: 20_000 })
+    const compressed = compressModule(image)
+    assert.ok(compressed.length < image.length)
+    flash.addPending(compressed)
+    assert.equal((await bootOnce(flash.storage)).decision?.applied[0]?.result, 0)
+    assert.ok(Buffer.from(new Flash(flash.storage, testPlatform).module('system_part', 2) ?? []).equals(image))
+
+    const { body, ...module } = parseModule(compressModule(testModule('system_part', 2, 1002)))
+    flash.addPending(
+      buildModule({
+        platformId: module.platformId,
+        function: 'system_part',
+        index: 2,
+        version: 1002,
+        flags: moduleFlags.compressed,
+        body: body.subarray(0, body.length - 5),
+      }),
+    )
+    const { decision } = await bootOnce(flash.storage)
+    assert.equal(decision?.applied[0]?.result, updateResult.integrityCheckFailed)
     assert.deepEqual(versions(flash.storage), [100, 1000, 1001, 1])
   })
 
