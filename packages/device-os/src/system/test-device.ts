@@ -139,10 +139,10 @@ export interface World {
   connected(more?: number): Promise<TestCloudConnection>
 }
 
-/** A virtual world: one clock, one network, one cloud. */
-export function world(keys: TestKeys): World {
+/** A virtual world: one clock, one network, one cloud. @param latency of the network, ms */
+export function world(keys: TestKeys, latency?: number): World {
   const clock = new VirtualClock(1_000)
-  const network = new VirtualNetwork()
+  const network = new VirtualNetwork(latency === undefined ? undefined : { clock, latency })
   const connections: TestCloudConnection[] = []
   const listen = () =>
     network.listen(testPort, (socket) => {
@@ -164,7 +164,10 @@ export function world(keys: TestKeys): World {
         connectTcp: (_host, port, handlers) => network.connect(port, handlers),
       }),
     connected: async (more = 500) => {
-      const ok = await clock.advanceUntil(() => connections.at(-1)?.last('system') !== undefined, 200_000)
+      const ok = await clock.advanceUntil(
+        () => connections.at(-1)?.open === true && connections.at(-1)?.last('system') !== undefined,
+        200_000,
+      )
       const connection = connections.at(-1)
       if (!ok || connection === undefined) throw new Error('the device did not connect')
       await clock.advance(more)

@@ -1,5 +1,7 @@
 /** TCP inside one process: ordered bytes, delivered later than they are written, cut off at will. */
+import type { Clock } from '../clock.ts'
 import type { TcpHandlers, TcpSocket } from '../hal.ts'
+import type { Millis } from '../time.ts'
 
 export interface VirtualServerHandlers {
   data(bytes: Uint8Array): void
@@ -13,11 +15,23 @@ interface Pipe {
   open: boolean
 }
 
+export interface VirtualNetworkOptions {
+  readonly clock: Clock
+  /** How long everything is on its way, each way. */
+  readonly latency: Millis
+}
+
 export class VirtualNetwork {
+  readonly #later: (fn: () => void) => void
   readonly #listeners = new Map<number, VirtualListener>()
   readonly #cuts = new Set<() => void>()
   /** While false, nobody gets through. */
   up = true
+
+  /** Without options everything arrives as soon as what runs has ended. */
+  constructor(options?: VirtualNetworkOptions) {
+    this.#later = options === undefined ? queueMicrotask : (fn) => options.clock.setTimer(options.latency, fn)
+  }
 
   /** @returns stops listening; standing connections stay */
   listen(port: number, listener: VirtualListener): () => void {
@@ -48,13 +62,13 @@ export class VirtualNetwork {
       if (!pipe.open) return
       pipe.open = false
       this.#cuts.delete(cut)
-      queueMicrotask(() => {
+      this.#later(() => {
         server?.closed()
         if (tell) handlers.closed(undefined)
       })
     }
 
-    queueMicrotask(() => {
+    this.#later(() => {
       if (!pipe.open) return
       const listener = this.up ? this.#listeners.get(port) : undefined
       if (listener === undefined) {
@@ -64,15 +78,15 @@ export class VirtualNetwork {
       this.#cuts.add(cut)
       handlers.open()
       server = listener({
-        write: (bytes) => queueMicrotask(() => pipe.open && this.up && handlers.data(bytes)),
-        end: () => queueMicrotask(() => closeClient(undefined)),
-        destroy: () => queueMicrotask(() => closeClient(undefined)),
+        write: (bytes) => this.#later(() => pipe.open && this.up && handlers.data(bytes)),
+        end: () => this.#later(() => closeClient(undefined)),
+        destroy: () => this.#later(() => closeClient(undefined)),
       })
     })
 
     return {
-      write: (bytes) => queueMicrotask(() => pipe.open && this.up && server?.data(bytes)),
-      end: () => queueMicrotask(() => closeServer(true)),
+      write: (bytes) => this.#later(() => pipe.open && this.up && server?.data(bytes)),
+      end: () => this.#later(() => closeServer(true)),
       destroy: () => closeServer(false),
     }
   }

@@ -142,8 +142,12 @@ export class TcpConnection implements Connection {
       return
     }
     this.#withSession((session, now) => {
-      if (acknowledge === true) session.publish({ ...event, ack: 'with' }, now, ({ ok }) => done?.(ok))
-      else done?.(session.publish({ ...event, ...(acknowledge === false && { ack: 'without' }) }, now))
+      if (acknowledge === true) {
+        session.publish({ ...event, ack: 'with' }, now, ({ ok }) => done?.(ok))
+        return
+      }
+      const sent = session.publish({ ...event, ...(acknowledge === false && { ack: 'without' }) }, now)
+      done?.(sent)
     })
   }
 
