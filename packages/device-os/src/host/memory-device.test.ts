@@ -98,6 +98,7 @@ describe('a device in memory', () => {
     await clock.advance(100)
     assert.equal(device.status.phase, 'dfu')
     assert.match(device.status.reason ?? '', /do not run/)
+    assert.equal(device.status.led?.words, 'blinking yellow')
     await device.stop()
   })
 

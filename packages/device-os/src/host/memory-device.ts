@@ -25,6 +25,7 @@ import { openRelease, type ReleaseFolder, releaseModules } from '../release/rele
 import { MemoryStorage } from '../storage/memory-storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { RunningSystem } from '../system/system-input.ts'
+import { bootLed } from './boot-led.ts'
 import { newDeviceId, newDeviceKey } from './device-identity.ts'
 import { ModuleBodyError } from './evaluate.ts'
 import { installedBootloader } from './installed-bootloader.ts'
@@ -202,7 +203,7 @@ export class MemoryDevice {
       platform: this.platform,
       powerOn,
       log: (line) => this.#options.onLog?.({ from: 'bootloader', ...line }),
-      signal: () => {},
+      signal: (signal) => this.#showLed(bootLed(signal, this.#clock.now())),
       startSystem: async (decision) => {
         const end = await this.#startSystem(decision, powerOn)
         orderly = end.kind === 'reset' || end.kind === 'off'
@@ -281,12 +282,7 @@ export class MemoryDevice {
       clock: this.#clock,
       connectTcp: this.#options.connectTcp ?? connectTcp,
       pins: this.pins,
-      onLed: (led) => {
-        this.#options.onLed?.(led)
-        const other = led.words !== this.#status.led?.words
-        this.#status = { ...this.#status, led }
-        if (other) this.#options.onStatus?.(this.#status)
-      },
+      onLed: (led) => this.#showLed(led),
       onLog: ({ level, category, message }) => onLog?.({ from: 'system', level, category, message }),
       ...(random && { random }),
       ...(unixTime !== undefined && powerOn && { unixTime }),
@@ -309,6 +305,14 @@ export class MemoryDevice {
         resolve()
       }
     })
+  }
+
+  /** The LED toggles with every chunk of an update: the status changes only when it shows something else. */
+  #showLed(led: LedState): void {
+    this.#options.onLed?.(led)
+    const other = led.words !== this.#status.led?.words
+    this.#status = { ...this.#status, led }
+    if (other) this.#options.onStatus?.(this.#status)
   }
 
   #change(change: Partial<MemoryDeviceStatus>): void {

@@ -4,8 +4,8 @@
  * with its parent.
  */
 import type { BootDecision } from '../boot/decision.ts'
-import type { BootSignal } from '../boot/rom.ts'
-import type { LedState, LogLevel } from '../hal/index.ts'
+import { type LedState, type LogLevel, realClock } from '../hal/index.ts'
+import { bootLed } from './boot-led.ts'
 import { type Child, startChild } from './child-process.ts'
 import { type DeviceFile, platformOf, readDeviceFile } from './device-folder.ts'
 import { endLeftovers, lockDevice } from './device-processes.ts'
@@ -205,7 +205,7 @@ class RomProcess {
         this.#options.onLog?.({ from: 'bootloader', ...message.line })
         break
       case 'signal':
-        this.#showLed(ledOf(message.signal))
+        this.#showLed(bootLed(message.signal, realClock.now()))
         break
       case 'decided': {
         const { decision, systemPid } = message
@@ -281,13 +281,4 @@ class RomProcess {
     })
     clearInterval(keep)
   }
-}
-
-/** What the LED shows while the bootloader works: it toggles, for DFU mode every 100 ms (modules-and-platforms.md 6.1). */
-function ledOf(signal: BootSignal): LedState {
-  const since = Number(process.hrtime.bigint() / 1000n) / 1000
-  const base = { pattern: 'blink', since, brightness: 255 } as const
-  return signal === 'dfu'
-    ? { ...base, signal: 'dfu_mode', color: 0xffff00, period: 200, words: 'blinking yellow' }
-    : { ...base, signal: 'bootloader_applying', color: 0xff00ff, period: 100, words: 'blinking magenta fast' }
 }
