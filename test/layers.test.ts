@@ -19,6 +19,8 @@ const impure = /^node:(fs|net|dgram|http|https|tls|child_process|worker_threads|
 const pure = new Set(['firmware', 'protocol'])
 
 const root = fileURLToPath(new URL('..', import.meta.url))
+/** Tests, and what only tests use. */
+const testCode = /\.test\.ts$|(^|\/)fixtures\/|-fixture\.ts$|(^|\/)test-[^/]+\.ts$/
 const importOf =
   /(?:import|export)\s[^'"`;]*?from\s*['"]([^'"]+)['"]|import\s*\(\s*['"]([^'"]+)['"]\s*\)|import\s+['"]([^'"]+)['"]/g
 
@@ -38,7 +40,7 @@ function* importsOf(owner: string): Generator<Import> {
     for (const match of text.matchAll(importOf)) {
       const target = match[1] ?? match[2] ?? match[3]
       if (target === undefined) continue
-      yield { file: relative(root, file), owner, target, isTest: /\.test\.ts$/.test(entry) }
+      yield { file: relative(root, file), owner, target, isTest: testCode.test(entry) }
     }
   }
 }
