@@ -98,6 +98,7 @@ export class DeviceConnection implements Timed, TcpServerChannelHandlers, CloudS
   safeModeAnnounced = false
   systemDescribed = false
   forcedTold = false
+  claiming = false
   updating = false
   goodbyeReason: Goodbye | undefined
 

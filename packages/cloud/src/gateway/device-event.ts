@@ -12,7 +12,13 @@ const mimeTypes: Readonly<Record<number, string>> = { 22: 'image/jpeg', 23: 'ima
  */
 export function deviceEvent(device: DeviceRecord, event: DeviceEvent, publishedAt: number): CloudEvent {
   const { name, data, ttl, contentType } = event
-  const { id, ownerId } = device
+  const { id, ownerId, productId, productVersion } = device
+  if (contentType === 0 && ownerId !== null && productId !== null && productVersion !== null) {
+    // Nearly every event: one object, always of the same shape.
+    const text = data.length === 0 ? null : utf8(data)
+    const version = productVersion
+    return { name, data: text, ttl, publishedAt, coreid: id, deviceId: id, owner: ownerId, productId, version }
+  }
   const common = { name, ttl, publishedAt, coreid: id, deviceId: id, ...context(device, ownerId) }
   if (contentType === 0) return { ...common, data: data.length === 0 ? null : utf8(data) }
   // The data is a view of what was received: it is copied, or it would hold the whole of it.

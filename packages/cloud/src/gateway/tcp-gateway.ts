@@ -347,8 +347,12 @@ export class TcpGateway implements Gateway, ConnectionHost {
 
   #claim(connection: DeviceConnection, code: string): void {
     const { deviceId } = connection
+    // A code is looked up in the database: one at a time for each device.
+    if (connection.claiming) return
+    connection.claiming = true
     this.#registry.claimByCode(deviceId, code).then(
       (ownerId) => {
+        connection.claiming = false
         if (ownerId === undefined) {
           this.#log.warn({ deviceId }, 'the device sent a claim code that is unknown, used or expired')
           return
@@ -358,7 +362,10 @@ export class TcpGateway implements Gateway, ConnectionHost {
         // Any data will do: the event alone makes the device forget its code (device-protocol.md 3.16).
         this.publishSystem(deviceId, `spark/device/claim/${code.slice(0, 6)}`, 'true')
       },
-      (error: unknown) => this.#log.error({ deviceId, error }, 'the claim code could not be looked up'),
+      (error: unknown) => {
+        connection.claiming = false
+        this.#log.error({ deviceId, error }, 'the claim code could not be looked up')
+      },
     )
   }
 

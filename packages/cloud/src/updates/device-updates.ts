@@ -53,6 +53,9 @@ export const defaultUpdateLimits: Omit<UpdateLimits, 'healing'> = {
   patience: 24 * 60 * 60 * 1_000,
 }
 
+/** A device that took a module is expected back within this time: it may keep its application for 30 s (4.4). */
+const restartTime = 120_000
+
 export const freshDetail: JobDetail = { sent: [], failures: {}, interruptions: 0 }
 
 export class DeviceUpdates {
@@ -66,6 +69,7 @@ export class DeviceUpdates {
   #running: { readonly job: UpdateJob; readonly update: RunningUpdate; cancelled: boolean } | undefined
   /** The connection in which a module was taken: the device restarts, nothing more happens in it. */
   #sentIn: number | undefined
+  #sentAt = 0
   #answer: ((result: FlashResult) => void) | undefined
   #pendingTold = false
   #working: Promise<void> | undefined
@@ -79,12 +83,13 @@ export class DeviceUpdates {
 
   /** Nothing to do and nothing to remember. */
   get idle(): boolean {
-    return !this.flashJob && !this.healJob && !this.stop && !this.#working && !this.#settling && !this.#pendingTold
+    const job = this.flashJob ?? this.healJob ?? this.#answer ?? this.stop
+    return !job && !this.#working && !this.#settling && !this.#pendingTold && !this.restarting
   }
 
   /** The device restarts to install what it was sent. */
   get restarting(): boolean {
-    return this.#sentIn !== undefined
+    return this.#sentIn !== undefined && this.#context.now() - this.#sentAt < restartTime
   }
 
   /** Looks at the device once it has had the time to settle. */
@@ -217,7 +222,7 @@ export class DeviceUpdates {
     }
     const outcome = await this.#transfer(job, job.file)
     if (outcome.ok) {
-      this.#sentIn = connection.serial
+      this.#taken(connection)
       await this.#flashDone(job)
       return false
     }
@@ -350,7 +355,7 @@ export class DeviceUpdates {
     events.updating(this.deviceId, sending)
     const outcome = await this.#transfer(job, bytes)
     if (outcome.ok) {
-      this.#sentIn = connection.serial
+      this.#taken(connection)
       await jobs.update(job, { detail: { sent: [...job.detail.sent, sending], awaited: sending, discard: false } })
       events.flashStatus(this.deviceId, 'success')
       return false
@@ -431,6 +436,11 @@ export class DeviceUpdates {
       this.#running = undefined
       release()
     }
+  }
+
+  #taken(connection: ConnectionInfo): void {
+    this.#sentIn = connection.serial
+    this.#sentAt = this.#context.now()
   }
 
   #updatesAllowed(): boolean {

@@ -103,7 +103,7 @@ class AllUpdates implements Updates {
       closing: () => this.#closing,
     }
     this.#unobserve = gateway.observe({
-      offline: (deviceId) => this.#devices.get(deviceId)?.look(),
+      offline: (deviceId) => this.#offline(deviceId),
       described: (deviceId, describe) => this.#described(deviceId, describe),
       safeMode: (deviceId) => this.#device(deviceId).soon(),
       updatesFlag: (deviceId, _flag, on) => {
@@ -162,6 +162,12 @@ class AllUpdates implements Updates {
     this.#closing = true
     this.#unobserve()
     await Promise.all([...this.#devices.values()].map((device) => device.end()))
+  }
+
+  #offline(deviceId: string): void {
+    const device = this.#devices.get(deviceId)
+    if (device?.idle) this.#devices.delete(deviceId)
+    else device?.look()
   }
 
   #described(deviceId: string, describe: SystemDescribe): void {
