@@ -1,0 +1,14 @@
+/** The measured cloud: as `aloe up` starts it, on free ports, with open enrolment. */
+import { startCloud } from '@aloe/cloud'
+import { answer } from './answers.ts'
+
+const [dataDir = '', password = ''] = process.argv.slice(2)
+const cloud = await startCloud({
+  dataDir,
+  httpPort: 0,
+  tcpPort: 0,
+  releases: [],
+  openEnrolment: true,
+  admin: { username: 'bench', password },
+})
+answer({ connected: () => cloud.connectedDevices() }, { httpUrl: cloud.httpUrl, tcpPort: cloud.tcpPort })

@@ -1,0 +1,59 @@
+/**
+ * The benchmarks (docs/benchmarks.md): every figure per CPU second of the cloud's process, or per device, beside its
+ * limit, which bare code reaches on the same machine in the same run.
+ */
+import { parseArgs } from 'node:util'
+import { measureConnect } from './connect.ts'
+import { measureEvents } from './events.ts'
+import type { ProfileFolder } from './measured-process.ts'
+import { measureMemory } from './memory.ts'
+import { measureOta } from './ota.ts'
+import { type Figure, machineLine, notes, table, thisMachine } from './report.ts'
+
+const usage = `npm run bench -- [--only connect,events,ota,memory] [--quick] [--json] [--profile FOLDER]
+
+--only     some of the benchmarks
+--quick    small counts: a minute instead of five, with figures that say less
+--json     the figures as JSON on standard output
+--profile  each load once more under the profiler; the profiles go into FOLDER, a summary to standard error`
+
+const { values: options } = parseArgs({
+  options: {
+    only: { type: 'string', default: 'connect,events,ota,memory' },
+    quick: { type: 'boolean', default: false },
+    json: { type: 'boolean', default: false },
+    profile: { type: 'string' },
+    help: { type: 'boolean', short: 'h', default: false },
+  },
+})
+const profile: ProfileFolder = { folder: options.profile }
+const { quick } = options
+
+const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  connect: () => measureConnect(quick ? 200 : 1_000, profile),
+  events: () => measureEvents(quick ? 40_000 : 400_000, profile),
+  ota: () => measureOta(quick ? { devices: 2, bytes: 300_000 } : { devices: 8, bytes: 2_000_000 }, profile),
+  memory: () => measureMemory(quick ? [500] : [1_000, 10_000]),
+}
+
+async function main(): Promise<void> {
+  if (options.help) {
+    console.log(usage)
+    return
+  }
+  const names = options.only.split(',').map((name) => name.trim())
+  const unknown = names.find((name) => !(name in benchmarks))
+  if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"\n\n${usage}`)
+
+  const figures: Figure[] = []
+  for (const name of names) {
+    console.error(`${name} …`)
+    figures.push(...((await benchmarks[name]?.()) ?? []))
+  }
+  const machine = thisMachine()
+  if (options.json) console.log(JSON.stringify({ machine, figures }, undefined, 2))
+  else console.log(`\n${table(figures)}\n\n${notes(figures)}\n\n${machineLine(machine)}`)
+}
+
+await main()
+process.exit()

@@ -1,0 +1,102 @@
+/** What a connected device costs the cloud in memory. */
+import { once } from 'node:events'
+import { connect, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { BenchDevice } from './bench-device.ts'
+import type { Memory } from './children/answers.ts'
+import { startCloudUnderTest } from './cloud-under-test.ts'
+import { connectFleet, spread, stopFleet } from './fleet.ts'
+import { MeasuredProcess } from './measured-process.ts'
+import type { Figure } from './report.ts'
+
+/** What devices told has been written, and what was young has grown old. */
+const settling = 8_000
+
+export async function measureMemory(counts: readonly number[]): Promise<Figure[]> {
+  const bare = await measureBareSockets(counts)
+  const cloud = await startCloudUnderTest()
+  try {
+    // The code is loaded and compiled before the baseline is taken; few devices, for what they leave is used again.
+    for (let round = 0; round < 10; round++) {
+      const devices = await connectFleet(cloud.deviceKind, { series: 1, count: 20 })
+      stopFleet(devices)
+      await cloud.online(0)
+    }
+    await sleep(settling)
+    const baseline = await cloud.process.memory()
+
+    const figures: Figure[] = []
+    const devices: BenchDevice[] = []
+    for (const count of counts) {
+      const from = devices.length
+      devices.push(...(await connectFleet(cloud.deviceKind, { series: 2, from, count: count - from })))
+      await cloud.online(count)
+      await sleep(settling)
+      const memory = await cloud.process.memory()
+      await cloud.online(count)
+      const { rss, heap, external } = perDevice(memory, baseline, count)
+      const limit = bare.get(count)
+      figures.push({
+        name: `memory, ${count.toLocaleString('en-US')} devices`,
+        unit: 'KB / device',
+        better: 'less',
+        value: rss,
+        ...(limit && { limit: limit.rss }),
+        limitIs: 'a bare socket of node:net',
+        before: 66,
+        goal: 12,
+        count,
+        details: {
+          'resident (the figure)': rss,
+          heap,
+          external,
+          'bare heap': limit?.heap ?? 0,
+          'bare external': limit?.external ?? 0,
+        },
+      })
+    }
+    stopFleet(devices)
+    return figures
+  } finally {
+    await cloud.stop()
+  }
+}
+
+async function measureBareSockets(counts: readonly number[]): Promise<Map<number, Memory>> {
+  const bare = await MeasuredProcess.start<{ tcpPort: number }>('bare-sockets.ts')
+  const port = bare.ready.tcpPort
+  const sockets: Socket[] = []
+  const add = async (count: number): Promise<void> => {
+    await spread(count, async () => {
+      const socket = connect({ port, host: '127.0.0.1' })
+      await once(socket, 'connect')
+      socket.write('hello')
+      sockets.push(socket)
+    })
+    while ((await bare.ask<number>('connected')) !== sockets.length) await sleep(20)
+  }
+  try {
+    for (let round = 0; round < 10; round++) {
+      await add(20)
+      for (const socket of sockets.splice(0)) socket.destroy()
+      await add(0)
+    }
+    const baseline = await bare.memory()
+    const found = new Map<number, Memory>()
+    for (const count of counts) {
+      await add(count - sockets.length)
+      await sleep(1_000)
+      found.set(count, perDevice(await bare.memory(), baseline, count))
+    }
+    return found
+  } finally {
+    for (const socket of sockets) socket.destroy()
+    await bare.stop()
+  }
+}
+
+/** KB, of 1024 bytes, above the baseline for each device. */
+function perDevice(memory: Memory, baseline: Memory, count: number): Memory {
+  const each = (key: keyof Memory): number => (memory[key] - baseline[key]) / 1_024 / count
+  return { heap: each('heap'), external: each('external'), rss: each('rss') }
+}
