@@ -49,6 +49,7 @@ export {
   type ReleaseFolder,
   type ReleaseManifest,
   type ReleaseModule,
+  releaseApplication,
   releaseModules,
 } from './release/release-folder.ts'
 export { FileStorage } from './storage/file-storage.ts'

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { type Platform, platformById, platformByName } from '@aloe/firmware'
 import type { ServerAddress } from '../flash/device-config.ts'
 import { Flash } from '../flash/flash.ts'
-import { openRelease, type ReleaseFolder, releaseModules } from '../release/release-folder.ts'
+import { openRelease, type ReleaseFolder, releaseApplication, releaseModules } from '../release/release-folder.ts'
 import { FileStorage } from '../storage/file-storage.ts'
 import { replaceFile } from '../storage/storage.ts'
 import { devicePublicKeyPem, newDeviceId, newDeviceKey } from './device-identity.ts'
@@ -54,8 +54,8 @@ export interface CreateDeviceOptions {
   readonly serverKey?: Uint8Array
   readonly serverAddress?: ServerAddress
   readonly claimCode?: string
-  /** A module file of an application to install besides. */
-  readonly application?: Uint8Array
+  /** A module file of the application to start with; the release's own unless given, `null` for none. */
+  readonly application?: Uint8Array | null
 }
 
 /**
@@ -75,7 +75,8 @@ export function createDevice(options: CreateDeviceOptions): DeviceFile {
   mkdirSync(dir, { recursive: true })
   const flash = new Flash(new FileStorage(flashFolder(dir)), platform)
   for (const { bytes } of releaseModules(release)) flash.install(bytes)
-  if (options.application) flash.install(options.application)
+  const application = options.application === undefined ? releaseApplication(release) : options.application
+  if (application) flash.install(application)
   flash.initialize({
     deviceId: id,
     deviceKey,

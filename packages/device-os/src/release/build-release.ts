@@ -13,13 +13,14 @@ import {
   deviceOsReleases,
   type ModuleDependency,
   type ModuleFunction,
+  type ModuleSpec,
   platformByName,
   sha256Hex,
 } from '@aloe/firmware'
 import { FolderLockedError, lockFolder } from '../storage/folder-lock.ts'
 import { apiList } from '../wiring/api-manifest.ts'
 import { generateTypes } from '../wiring/generate-types.ts'
-import { bundle } from './bundle.ts'
+import { bundle, bundleApplication } from './bundle.ts'
 import {
   manifestFile,
   openRelease,
@@ -32,6 +33,10 @@ import {
 const sourceFolder = join(dirname(fileURLToPath(import.meta.url)), '..')
 const wiringFolder = join(sourceFolder, 'wiring')
 const packagesFolder = join(sourceFolder, '..', '..')
+/** The application that a new device starts with. */
+const tinker = join(sourceFolder, '..', 'applications', 'tinker.ts')
+/** Version of the application interface, as user parts of real Device OS have it (modules-and-platforms.md 1.2). */
+const userPartVersion = 6
 const typesFile = 'types/device-os.d.ts'
 /** Holds the hash of the sources that a release was built from. */
 const sourcesFile = '.sources'
@@ -114,6 +119,7 @@ export async function buildRelease(options: BuildReleaseOptions): Promise<Releas
       prerelease: release.prerelease,
       state: release.state,
       modules,
+      application: await buildApplication(release, making),
       types: typesFile,
       api: apiList(options.version),
     }
@@ -145,13 +151,34 @@ async function buildPart(
     ...(options.define && { define: options.define }),
     ...(options.transform && { transform: options.transform }),
   })
-  const platform = linux()
+  const { name, function: moduleFunction, index } = part
   const version = part.version(release)
-  const { function: moduleFunction, index } = part
   const dependencies = part.dependencies(release, options.needsPart1 ?? release.systemVersion)
-  const bytes = buildModule({ platformId: platform.id, function: moduleFunction, index, version, dependencies, body })
-  const filename = `${platform.name}-${part.name}@${release.version}.bin`
+  return writeModule(folder, `${name}@${release.version}`, {
+    function: moduleFunction,
+    index,
+    version,
+    dependencies,
+    body,
+  })
+}
+
+async function buildApplication(release: DeviceOsRelease, folder: string): Promise<ReleaseModule> {
+  return writeModule(folder, `tinker@${release.version}`, {
+    function: 'user_part',
+    index: 1,
+    version: userPartVersion,
+    dependencies: [{ function: 'system_part', index: 2, version: release.systemVersion }],
+    body: await bundleApplication(tinker),
+  })
+}
+
+function writeModule(folder: string, name: string, spec: Omit<ModuleSpec, 'platformId'>): ReleaseModule {
+  const platform = linux()
+  const bytes = buildModule({ platformId: platform.id, ...spec })
+  const filename = `${platform.name}-${name}.bin`
   writeFileSync(join(folder, filename), bytes)
+  const { function: moduleFunction, index, version } = spec
   return { filename, function: moduleFunction, index, version, size: bytes.length, sha256: sha256Hex(bytes) }
 }
 
@@ -211,5 +238,6 @@ async function sourcesHash(): Promise<string> {
       hash.update(`${name}/${file}\n`).update(readFileSync(join(folder, file)))
     }
   }
+  hash.update(readFileSync(tinker))
   return hash.digest('hex')
 }

@@ -46,6 +46,28 @@ export async function bundle(options: BundleOptions): Promise<Uint8Array> {
   return output.contents
 }
 
+/** Bundles an application: what the release offers is asked for at run time. */
+export async function bundleApplication(entry: string): Promise<Uint8Array> {
+  const { build } = await import('esbuild')
+  const result = await build({
+    entryPoints: [entry],
+    bundle: true,
+    write: false,
+    format: 'cjs',
+    platform: 'neutral',
+    target: 'node24',
+    charset: 'utf8',
+    minify: true,
+    legalComments: 'none',
+    logLevel: 'silent',
+    external: ['device-os'],
+    tsconfigRaw: { compilerOptions: { verbatimModuleSyntax: true } },
+  })
+  const output = result.outputFiles[0]
+  if (!output) throw new Error(`nothing was bundled from ${entry}`)
+  return output.contents
+}
+
 function aloePlugin({ apiVersion, version, wiringFolder, transform }: BundleOptions): Plugin {
   return {
     name: 'aloe',

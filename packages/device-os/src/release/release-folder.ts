@@ -32,6 +32,8 @@ export interface ReleaseManifest {
   readonly prerelease: boolean
   readonly state: ReleaseState
   readonly modules: readonly ReleaseModule[]
+  /** The application that a new device starts with. */
+  readonly application?: ReleaseModule
   /** Path of the type declarations in the folder. */
   readonly types: string
   /** What this release has. */
@@ -76,10 +78,18 @@ export function openReleases(dir: string): ReleaseFolder[] {
 export function releaseModules(
   release: ReleaseFolder,
 ): { readonly module: ReleaseModule; readonly bytes: Uint8Array }[] {
-  return release.manifest.modules.map((module) => {
-    const file = readFileSync(join(release.dir, module.filename))
-    const bytes = new Uint8Array(file.buffer, file.byteOffset, file.length)
-    if (sha256Hex(bytes) !== module.sha256) throw new ReleaseError(`${module.filename} in ${release.dir} is damaged`)
-    return { module, bytes }
-  })
+  return release.manifest.modules.map((module) => ({ module, bytes: readModule(release, module) }))
+}
+
+/** The bytes of the application that a new device starts with, checked; undefined when the release has none. */
+export function releaseApplication(release: ReleaseFolder): Uint8Array | undefined {
+  const { application } = release.manifest
+  return application && readModule(release, application)
+}
+
+function readModule({ dir }: ReleaseFolder, { filename, sha256 }: ReleaseModule): Uint8Array {
+  const file = readFileSync(join(dir, filename))
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.length)
+  if (sha256Hex(bytes) !== sha256) throw new ReleaseError(`${filename} in ${dir} is damaged`)
+  return bytes
 }
