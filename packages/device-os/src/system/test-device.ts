@@ -88,6 +88,8 @@ export interface TestDeviceOptions extends TestFlashOptions {
   readonly connectTcp?: (host: string, port: number, handlers: TcpHandlers) => TcpSocket
   readonly runApplication?: RunApplication
   readonly unixTime?: number
+  /** How many log records are kept. */
+  readonly keepLogs?: number
 }
 
 export interface TestDevice {
@@ -112,7 +114,9 @@ export async function startDevice(options: TestDeviceOptions): Promise<TestDevic
     clock,
     connectTcp: options.connectTcp ?? ((_host, port, handlers) => new VirtualNetwork().connect(port, handlers)),
     onLed: (state) => leds.push(state),
-    onLog: (record) => logs.push(record),
+    onLog: (record) => {
+      if (logs.length < (options.keepLogs ?? 10_000)) logs.push(record)
+    },
     ...(options.unixTime !== undefined && { unixTime: options.unixTime }),
   })
   const system = startSystem({

@@ -57,7 +57,7 @@ export function startApplication(apiModule: ApiModule, port: ApplicationPort, us
     const application = load(userBody, composeApi(apiModule, started))
     started.send({ kind: 'setup', done: false })
     await application.setup?.()
-    started.pushVariables(true)
+    started.pushVariables(0)
     started.send({ kind: 'setup', done: true })
     if (application.loop === undefined) return
     while (!ended) {

@@ -59,10 +59,7 @@ export const disconnect: Member = (runtime) => async () => {
   await runtime.request('disconnect')
 }
 
-export const processMessages: Member = (runtime) => () => {
-  runtime.pushVariables(true)
-  runtime.port.drain()
-}
+export const processMessages: Member = (runtime) => () => runtime.process()
 
 export const syncTime: Member = (runtime) => async () => {
   return (await runtime.request('syncTime')) === true

@@ -36,6 +36,8 @@ export class ApplicationEnded extends Error {
 
 /** How often values that nobody asked for are sent to the system. */
 const pushInterval: Millis = 200
+/** The same for a loop that calls `Particle.process()` again and again. */
+const processInterval: Millis = 10
 
 const kindOf = (value: VariableValue): VariableKind => {
   if (typeof value === 'boolean') return 'bool'
@@ -199,11 +201,17 @@ export class Runtime {
     return fits(variable.type, value) ? value : variable.last
   }
 
-  /** Sends values that changed; without `force` not more often than `pushInterval`. */
-  pushVariables(force = false): void {
+  /** Handles what waits, for a loop that does not yield. */
+  process(): void {
+    this.pushVariables(processInterval)
+    this.port.drain()
+  }
+
+  /** Sends values that changed, unless that was done less than `interval` ago. */
+  pushVariables(interval: Millis = pushInterval): void {
     if (this.#variables.size === 0) return
     const now = this.now()
-    if (!force && now - this.#pushedAt < pushInterval) return
+    if (now - this.#pushedAt < interval) return
     this.#pushedAt = now
     const changed: Record<string, VariableValue> = {}
     let any = false
@@ -263,8 +271,11 @@ export class Runtime {
     this.send({ kind: 'noticed' })
   }
 
-  async #call(id: number, name: string, argument: string): Promise<void> {
-    const result = await this.#functions.get(name)?.(argument)
-    this.send({ kind: 'result', id, value: typeof result === 'number' ? result | 0 : 0 })
+  /** A plain result is answered at once: a loop that only calls `Particle.process()` never lets a promise go on. */
+  #call(id: number, name: string, argument: string): unknown {
+    const answer = (result: unknown) =>
+      this.send({ kind: 'result', id, value: typeof result === 'number' ? result | 0 : 0 })
+    const result: unknown = this.#functions.get(name)?.(argument)
+    return result instanceof Promise ? result.then(answer) : answer(result)
   }
 }
