@@ -5,10 +5,10 @@
 import type { KeyObject } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import {
+  cloudSystemEvent,
   type Describe,
   type DeviceEvent,
   decodeVariable,
-  describeToJson,
   type Hello,
   helloFlag,
   type Millis,
@@ -17,7 +17,6 @@ import {
   type RequestResult,
   type Subscription,
   type VariableType,
-  type Vital,
 } from '@aloe/protocol'
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/bus.ts'
@@ -28,7 +27,7 @@ import { type Admission, type AdmissionPolicy, admit } from './admission.ts'
 import { type ConnectionHost, DeviceConnection } from './connection.ts'
 import { DeadlineWheel } from './deadlines.ts'
 import { aboutDevice, deviceEvent } from './device-event.ts'
-import { answerQuestion, newAppHash } from './device-facts.ts'
+import { DeviceReports, type ReportedRegistry } from './device-reports.ts'
 import type {
   ConnectionInfo,
   DescribeKind,
@@ -41,22 +40,10 @@ import type {
 import { defaultLimits, type GatewayLimits, requestTimeouts } from './limits.ts'
 import { runUpdate } from './running-update.ts'
 import { Subscribers } from './subscribers.ts'
-import { readSystemEvent } from './system-event.ts'
-import { vitalsJson } from './vitals-json.ts'
 
 /** The part of the registry that the gateway uses. */
-export type GatewayRegistry = Pick<
-  DeviceRegistry,
-  | 'get'
-  | 'enrol'
-  | 'claimByCode'
-  | 'recordConnection'
-  | 'recordDescribe'
-  | 'recordStatus'
-  | 'recordUpdatesEnabled'
-  | 'recordRefusal'
-  | 'heard'
->
+export type GatewayRegistry = ReportedRegistry &
+  Pick<DeviceRegistry, 'enrol' | 'recordConnection' | 'recordRefusal' | 'heard'>
 
 export interface TcpGatewayOptions {
   /** RSA-2048, private. */
@@ -99,6 +86,7 @@ export class TcpGateway implements Gateway, ConnectionHost {
   readonly #devices = new Map<string, DeviceConnection>()
   readonly #subscribers = new Subscribers<DeviceConnection>()
   readonly #observers = new Set<DeviceObserver>()
+  readonly #reports: DeviceReports
   #ticker: NodeJS.Timeout | undefined
   #unsubscribe: (() => void) | undefined
   #closing = false
@@ -117,6 +105,17 @@ export class TcpGateway implements Gateway, ConnectionHost {
       lookup: (id) => registry.get(id),
       enrol: (id, key) => registry.enrol(id, key),
     }
+    this.#reports = new DeviceReports({
+      registry,
+      log: this.#log,
+      now: this.now,
+      publish: (record, name, data) => this.#publish(record, name, data),
+      observers: this.#observers,
+      claimed: (deviceId, code) => {
+        this.ownerChanged(deviceId)
+        this.publishSystem(deviceId, `${cloudSystemEvent.claim}${code}`, 'true')
+      },
+    })
     this.#wheel = new DeadlineWheel(this.now())
     this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
   }
@@ -243,7 +242,7 @@ export class TcpGateway implements Gateway, ConnectionHost {
     const record = this.#registry.get(connection.deviceId)
     if (!record || !isEventName(event.name)) return
     if (isReservedEventName(event.name)) {
-      this.#systemEvent(connection, record, event)
+      this.#reports.systemEvent(connection, record, event)
       return
     }
     this.#bus.publish(deviceEvent(record, event, this.#wallClock()))
@@ -302,113 +301,8 @@ export class TcpGateway implements Gateway, ConnectionHost {
     this.#bus.publish(aboutDevice(record, name, data, this.#wallClock()))
   }
 
-  #systemEvent(connection: DeviceConnection, record: DeviceRecord, event: DeviceEvent): void {
-    const text = Buffer.from(event.data).toString('utf8')
-    const meaning = readSystemEvent(event.name, text)
-    const { deviceId } = connection
-    switch (meaning.kind) {
-      case 'safe-mode':
-        connection.safeMode = true
-        this.#registry.recordStatus(deviceId, 'safe_mode')
-        this.#announceSafeMode(connection)
-        return
-      case 'claim':
-        this.#claim(connection, meaning.code)
-        return
-      case 'updates-flag':
-        this.#updatesFlag(connection, record, meaning.flag, meaning.on)
-        return
-      case 'question':
-        connection.session?.publishSystem(
-          event.name,
-          answerQuestion(meaning.about, record, connection.address),
-          this.now(),
-        )
-        return
-      case 'shown':
-        this.#publish(record, event.name, text)
-        return
-      case 'noted':
-        this.#log.debug({ deviceId, event: event.name, data: text.slice(0, 200) }, 'system event of a device')
-    }
-  }
-
-  /** Says why the device is in safe mode, as soon as both the fact and the describe are known, once a session. */
-  #announceSafeMode(connection: DeviceConnection): void {
-    const { deviceId } = connection
-    if (!connection.safeMode || !connection.systemDescribed || connection.safeModeAnnounced) return
-    const record = this.#registry.get(deviceId)
-    if (!record?.describe) return
-    connection.safeModeAnnounced = true
-    this.#log.info({ deviceId }, 'device in safe mode')
-    this.#publish(record, 'spark/status/safe-mode', describeToJson(record.describe))
-    for (const observer of this.#observers) observer.safeMode?.(deviceId, record.describe)
-  }
-
-  #claim(connection: DeviceConnection, code: string): void {
-    const { deviceId } = connection
-    // A code is looked up in the database: one at a time for each device.
-    if (connection.claiming) return
-    connection.claiming = true
-    this.#registry.claimByCode(deviceId, code).then(
-      (ownerId) => {
-        connection.claiming = false
-        if (ownerId === undefined) {
-          this.#log.warn({ deviceId }, 'the device sent a claim code that is unknown, used or expired')
-          return
-        }
-        this.#log.info({ deviceId, ownerId }, 'device claimed by its claim code')
-        this.ownerChanged(deviceId)
-        // Any data will do: the event alone makes the device forget its code (device-protocol.md 3.16).
-        this.publishSystem(deviceId, `spark/device/claim/${code.slice(0, 6)}`, 'true')
-      },
-      (error: unknown) => {
-        connection.claiming = false
-        this.#log.error({ deviceId, error }, 'the claim code could not be looked up')
-      },
-    )
-  }
-
-  #updatesFlag(connection: DeviceConnection, record: DeviceRecord, flag: 'enabled' | 'forced', on: boolean): void {
-    const { deviceId } = connection
-    if (flag === 'enabled') this.#registry.recordUpdatesEnabled(deviceId, on)
-    // The owner's word stands: a device that does not know it is told, once a session.
-    else if (on !== record.updatesForced && !connection.forcedTold) {
-      connection.forcedTold = true
-      connection.session?.publishSystem('particle/device/updates/forced', String(record.updatesForced), this.now())
-    }
-    this.#publish(record, `particle/device/updates/${flag}`, String(on))
-    for (const observer of this.#observers) observer.updatesFlag?.(deviceId, flag, on)
-  }
-
   described(connection: DeviceConnection, report: Describe): void {
-    const { deviceId } = connection
-    switch (report.kind) {
-      case 'system': {
-        const before = this.#registry.get(deviceId)
-        const platformId = report.describe.platformId ?? connection.session?.hello?.platformId
-        const describe = platformId === undefined ? report.describe : { ...report.describe, platformId }
-        this.#registry.recordDescribe(deviceId, { system: describe })
-        connection.systemDescribed = true
-        const hash = newAppHash(before?.describe, describe)
-        if (before && hash) this.#publish(before, 'spark/device/app-hash', hash)
-        for (const observer of this.#observers) observer.described?.(deviceId, describe, connection.safeMode)
-        this.#announceSafeMode(connection)
-        return
-      }
-      case 'application':
-        this.#registry.recordDescribe(deviceId, { functions: report.functions, variables: report.variables })
-        // The device announces safe mode before it describes its application (device-protocol.md 3.4.1).
-        if (!connection.safeMode) this.#registry.recordStatus(deviceId, 'normal')
-        return
-      case 'metrics':
-        this.#diagnostics(deviceId, report.vitals)
-    }
-  }
-
-  #diagnostics(deviceId: string, vitals: readonly Vital[]): void {
-    const record = this.#registry.get(deviceId)
-    if (record) this.#publish(record, 'spark/device/diagnostics/update', vitalsJson(vitals))
+    this.#reports.described(connection, report)
   }
 
   // Requests.
@@ -482,7 +376,7 @@ export class TcpGateway implements Gateway, ConnectionHost {
   }
 
   setUpdatesForced(deviceId: string, on: boolean): boolean {
-    return this.publishSystem(deviceId, 'particle/device/updates/forced', String(on))
+    return this.publishSystem(deviceId, cloudSystemEvent.updatesForced, String(on))
   }
 
   publishSystem(deviceId: string, name: string, data: string): boolean {

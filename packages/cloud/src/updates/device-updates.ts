@@ -10,17 +10,12 @@ import type { Logger } from 'pino'
 import type { DeviceRegistry } from '../devices/registry.ts'
 import type { ConnectionInfo, Gateway, RunningUpdate, UpdateOutcome } from '../gateway/gateway.ts'
 import type { Catalogue } from './catalogue.ts'
+import { disabled, type Failure, type FlashResult, gone, reasonOf, refusal, startRefusal } from './failure.ts'
 import type { CheckedFile } from './file-check.ts'
 import { decideHealing, type HealingLimits, healingSignature } from './healer.ts'
 import type { JobDetail, JobStore, SentModule, UpdateJob } from './job.ts'
 import type { TransferSlots } from './transfer-slots.ts'
 import type { UpdateEvents } from './update-events.ts'
-
-export type FlashResult =
-  | { readonly ok: true }
-  | { readonly ok: false; readonly status: number; readonly error: string }
-
-type Failure = Extract<UpdateOutcome, { ok: false }>
 
 export interface DeviceUpdatesContext {
   readonly gateway: Gateway
@@ -460,42 +455,6 @@ export class DeviceUpdates {
     this.#context.gateway.publishSystem(this.deviceId, 'particle/device/updates/pending', String(on))
     this.#context.events.pending(this.deviceId, on)
   }
-}
-
-const gone: Failure = {
-  ok: false,
-  stage: 'start',
-  code: updateResult.timeout,
-  message: 'the device is not connected',
-  interrupted: true,
-}
-
-const disabled: Failure = {
-  ok: false,
-  stage: 'start',
-  code: updateResult.updatesDisabled,
-  message: 'updates are disabled on the device',
-  interrupted: false,
-}
-
-function refusal(status: number, error: string): FlashResult {
-  return { ok: false, status, error }
-}
-
-/** What an owner is told whose device did not take the start. */
-function startRefusal(failure: Failure): FlashResult {
-  if (failure.code === updateResult.updatesDisabled) {
-    return refusal(
-      400,
-      'Firmware updates are disabled on this device: its application refuses them. Force them to update it.',
-    )
-  }
-  if (failure.interrupted || failure.code === updateResult.timeout) return refusal(408, 'Timed out.')
-  return refusal(400, `The device refused the update: ${failure.message} (${failure.code})`)
-}
-
-function reasonOf({ code, message }: Failure): { code: number; reason: string } {
-  return { code, reason: message }
 }
 
 function oneMore(job: UpdateJob, module: SentModule): Record<string, number> {

@@ -11,20 +11,15 @@ import type { DeviceRegistry } from '../devices/registry.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Store } from '../store/store.ts'
 import type { Catalogue } from './catalogue.ts'
-import {
-  DeviceUpdates,
-  type DeviceUpdatesContext,
-  defaultUpdateLimits,
-  type FlashResult,
-  type UpdateLimits,
-} from './device-updates.ts'
+import { DeviceUpdates, type DeviceUpdatesContext, defaultUpdateLimits, type UpdateLimits } from './device-updates.ts'
+import type { FlashResult } from './failure.ts'
 import { checkFile } from './file-check.ts'
 import { healingLimits } from './healer.ts'
 import { isOpen, type JobDetail, type JobKind, type JobState, JobStore, type UpdateJob } from './job.ts'
 import { TransferSlots } from './transfer-slots.ts'
 import { UpdateEvents } from './update-events.ts'
 
-export type { FlashResult } from './device-updates.ts'
+export type { FlashResult } from './failure.ts'
 
 /** A job as its owner may see it. */
 export interface UpdateJobView {

@@ -1,0 +1,317 @@
+/**
+ * Sessions on UDP as they lie in the store, so that a device goes on with its next datagram after the cloud was
+ * restarted or killed (device-protocol.md 2.6.3).
+ *
+ * In memory is only an index from connection id, or address, to device. Reads and writes go in groups, and nobody on
+ * the path of a message waits for them: what a device must not repeat is acknowledged once its group is committed (see
+ * `save`), everything else may be some seconds old after a kill.
+ */
+import type { Subscription } from '@aloe/protocol'
+import type { Insertable, Selectable } from 'kysely'
+import type { DeviceSessionTable } from '../store/schema.ts'
+import type { Store } from '../store/store.ts'
+
+export interface StoredSession {
+  readonly deviceId: string
+  /** 16 hex digits; undefined for devices before Device OS 3.1. */
+  readonly connectionId: string | undefined
+  /** Host and port of the last datagram that was authentic. */
+  readonly address: string
+  /** The DTLS session as it serializes itself. */
+  readonly secrets: Uint8Array
+  /** Payload of the device's Hello. */
+  readonly hello: Uint8Array
+  readonly subscriptions: readonly Subscription[]
+  /** The session said that it is in safe mode. */
+  readonly safeMode: boolean
+  /** The system describe in the registry is of this session. */
+  readonly described: boolean
+  /** Unix milliseconds. */
+  readonly usedAt: number
+}
+
+export interface SessionStoreOptions {
+  readonly store: Store
+  /** Writes what these devices told of themselves: it must not be older than their sessions. */
+  readonly beforeCommit?: (deviceIds: readonly string[]) => Promise<void>
+  /** A group that could not be read or written; writing is tried again. */
+  readonly onError: (error: unknown) => void
+  /** How long a group of changes waits for more, in milliseconds. */
+  readonly commitAfter?: number
+  /** How long sequence numbers alone may wait. */
+  readonly touchAfter?: number
+}
+
+/** Makes what is to be written, when it is written; undefined when there is nothing any more. */
+export type Snapshot = () => StoredSession | undefined
+
+interface Change {
+  /** Undefined removes the session. */
+  snapshot: Snapshot | undefined
+  waiting: (() => void)[]
+}
+
+type Loaded = (session: StoredSession | undefined) => void
+
+/** Rows read or written at once: SQLite blocks this thread meanwhile, for some milliseconds. */
+const groupSize = 200
+const retryAfter = 1_000
+
+export class SessionStore {
+  readonly #options: SessionStoreOptions
+  readonly #deviceOf = new Map<string, string>()
+  /** Its key under which each device's session is found. */
+  readonly #keyOf = new Map<string, string>()
+  #changes = new Map<string, Change>()
+  #touched = new Map<string, Snapshot>()
+  readonly #wanted = new Map<string, Loaded[]>()
+  #commitTimer: NodeJS.Timeout | undefined
+  #touchTimer: NodeJS.Timeout | undefined
+  #working: Promise<void> = Promise.resolve()
+  #committing: ReadonlyMap<string, Change> = new Map()
+
+  private constructor(options: SessionStoreOptions) {
+    this.#options = options
+  }
+
+  /** Reads the index. */
+  static async open(options: SessionStoreOptions): Promise<SessionStore> {
+    const sessions = new SessionStore(options)
+    const rows = await options.store.db
+      .selectFrom('device_sessions')
+      .select(['device_id', 'connection_id', 'address'])
+      .execute()
+    for (const row of rows) sessions.#index(row.device_id, row.connection_id ?? undefined, row.address)
+    return sessions
+  }
+
+  get size(): number {
+    return this.#keyOf.size
+  }
+
+  /** Whose session it is, by its connection id (16 hex digits). */
+  byConnectionId(connectionId: string): string | undefined {
+    return this.#deviceOf.get(connectionId)
+  }
+
+  /** Whose session it is, by the address of a device that has no connection id. */
+  byAddress(address: string): string | undefined {
+    return this.#deviceOf.get(address)
+  }
+
+  has(deviceId: string): boolean {
+    return this.#keyOf.has(deviceId)
+  }
+
+  /** Reads a session. Many that are asked for at once are read at once. */
+  load(deviceId: string): Promise<StoredSession | undefined> {
+    return new Promise((resolve) => {
+      const waiting = this.#wanted.get(deviceId)
+      if (waiting) {
+        waiting.push(resolve)
+        return
+      }
+      this.#wanted.set(deviceId, [resolve])
+      if (this.#wanted.size === 1) setImmediate(() => this.#read().catch(this.#options.onError))
+    })
+  }
+
+  async #read(): Promise<void> {
+    while (this.#wanted.size > 0) {
+      const ids = [...this.#wanted.keys()].slice(0, groupSize)
+      let rows: Selectable<DeviceSessionTable>[] = []
+      try {
+        // What is being written or waits for it is newer than what would be read.
+        if (ids.some((id) => this.#pending(id))) await this.flush()
+        rows = await this.#options.store.db
+          .selectFrom('device_sessions')
+          .selectAll()
+          .where('device_id', 'in', ids)
+          .execute()
+      } catch (error) {
+        this.#options.onError(error)
+      }
+      const found = new Map(rows.map((row) => [row.device_id, row]))
+      for (const id of ids) {
+        const row = found.get(id)
+        const waiting = this.#wanted.get(id) ?? []
+        this.#wanted.delete(id)
+        for (const loaded of waiting) loaded(row && fromRow(row))
+      }
+    }
+  }
+
+  #pending(deviceId: string): boolean {
+    return this.#changes.has(deviceId) || this.#touched.has(deviceId) || this.#committing.has(deviceId)
+  }
+
+  /**
+   * Writes a session with the next group, within 50 ms.
+   *
+   * @param snapshot called at the time of writing
+   * @param committed called once it is durable: only then may the device be told that what it said is known
+   */
+  save(deviceId: string, snapshot: Snapshot, committed?: () => void): void {
+    const change = this.#change(deviceId)
+    change.snapshot = snapshot
+    if (committed) change.waiting.push(committed)
+  }
+
+  /** Only sequence numbers have changed: they are written with some later group. */
+  touch(deviceId: string, snapshot: Snapshot): void {
+    this.#touched.set(deviceId, snapshot)
+    this.#touchTimer ??= setTimeout(() => {
+      this.#touchTimer = undefined
+      for (const [id, latest] of this.#touched) {
+        if (!this.#changes.has(id)) this.save(id, latest)
+      }
+      this.#touched.clear()
+    }, this.#options.touchAfter ?? 1_000).unref()
+  }
+
+  /** The session is at an end. */
+  remove(deviceId: string): void {
+    this.#unindex(deviceId)
+    this.#touched.delete(deviceId)
+    this.#change(deviceId).snapshot = undefined
+  }
+
+  /** Where the session is found from now on; `save` stores it. */
+  index({ deviceId, connectionId, address }: Pick<StoredSession, 'deviceId' | 'connectionId' | 'address'>): void {
+    this.#index(deviceId, connectionId, address)
+  }
+
+  /** Resolves when everything that was to be written is, or has failed. */
+  async flush(): Promise<void> {
+    clearTimeout(this.#touchTimer)
+    this.#touchTimer = undefined
+    for (const [id, latest] of this.#touched) {
+      if (!this.#changes.has(id)) this.#change(id).snapshot = latest
+    }
+    this.#touched.clear()
+    await this.#commit()
+  }
+
+  async close(): Promise<void> {
+    await this.flush()
+    clearTimeout(this.#commitTimer)
+    clearTimeout(this.#touchTimer)
+  }
+
+  #change(deviceId: string): Change {
+    let change = this.#changes.get(deviceId)
+    if (!change) {
+      change = { snapshot: undefined, waiting: [] }
+      this.#changes.set(deviceId, change)
+    }
+    this.#commitTimer ??= setTimeout(() => void this.#commit(), this.#options.commitAfter ?? 25)
+    return change
+  }
+
+  #commit(): Promise<void> {
+    clearTimeout(this.#commitTimer)
+    this.#commitTimer = undefined
+    this.#working = this.#working.then(() => this.#write())
+    return this.#working
+  }
+
+  async #write(): Promise<void> {
+    const changes = this.#changes
+    if (changes.size === 0) return
+    this.#changes = new Map()
+    this.#committing = changes
+    const ids = [...changes.keys()]
+    for (let at = 0; at < ids.length; at += groupSize) {
+      const group = ids.slice(at, at + groupSize)
+      try {
+        await this.#options.beforeCommit?.(group)
+        await this.#writeGroup(group, changes)
+      } catch (error) {
+        this.#options.onError(error)
+        this.#again(ids.slice(at), changes)
+        break
+      }
+      for (const id of group) for (const committed of changes.get(id)?.waiting ?? []) committed()
+    }
+    this.#committing = new Map()
+  }
+
+  async #writeGroup(ids: readonly string[], changes: ReadonlyMap<string, Change>): Promise<void> {
+    await this.#options.store.db.transaction().execute(async (tx) => {
+      for (const id of ids) {
+        const session = changes.get(id)?.snapshot?.()
+        if (!session) {
+          await tx.deleteFrom('device_sessions').where('device_id', '=', id).execute()
+          continue
+        }
+        const row = toRow(session)
+        const { device_id: _, ...changed } = row
+        await tx
+          .insertInto('device_sessions')
+          .values(row)
+          .onConflict((conflict) => conflict.column('device_id').doUpdateSet(changed))
+          .execute()
+      }
+    })
+  }
+
+  /** What could not be written is written later, unless something newer came meanwhile. */
+  #again(ids: readonly string[], changes: ReadonlyMap<string, Change>): void {
+    for (const id of ids) {
+      const failed = changes.get(id)
+      if (!failed) continue
+      const newer = this.#changes.get(id)
+      if (newer) newer.waiting.unshift(...failed.waiting)
+      else this.#changes.set(id, failed)
+    }
+    clearTimeout(this.#commitTimer)
+    this.#commitTimer = setTimeout(() => void this.#commit(), retryAfter)
+  }
+
+  #index(deviceId: string, connectionId: string | undefined, address: string): void {
+    const key = connectionId ?? address
+    if (this.#keyOf.get(deviceId) === key) return
+    this.#unindex(deviceId)
+    // Two devices cannot be at one address: the one that was authentic last is.
+    const other = this.#deviceOf.get(key)
+    if (other !== undefined) this.#keyOf.delete(other)
+    this.#keyOf.set(deviceId, key)
+    this.#deviceOf.set(key, deviceId)
+  }
+
+  #unindex(deviceId: string): void {
+    const key = this.#keyOf.get(deviceId)
+    if (key === undefined) return
+    this.#keyOf.delete(deviceId)
+    if (this.#deviceOf.get(key) === deviceId) this.#deviceOf.delete(key)
+  }
+}
+
+const stateBit = { safeMode: 1, described: 2 } as const
+
+function toRow(session: StoredSession): Insertable<DeviceSessionTable> {
+  return {
+    device_id: session.deviceId,
+    connection_id: session.connectionId ?? null,
+    address: session.address,
+    secrets: session.secrets,
+    hello: session.hello,
+    subscriptions: JSON.stringify(session.subscriptions),
+    state: (session.safeMode ? stateBit.safeMode : 0) | (session.described ? stateBit.described : 0),
+    used_at: session.usedAt,
+  }
+}
+
+function fromRow(row: Selectable<DeviceSessionTable>): StoredSession {
+  return {
+    deviceId: row.device_id,
+    connectionId: row.connection_id ?? undefined,
+    address: row.address,
+    secrets: row.secrets,
+    hello: row.hello,
+    subscriptions: JSON.parse(row.subscriptions) as Subscription[],
+    safeMode: (row.state & stateBit.safeMode) !== 0,
+    described: (row.state & stateBit.described) !== 0,
+    usedAt: row.used_at,
+  }
+}
