@@ -320,6 +320,12 @@ export class DeviceRegistry {
     await this.#flushHeard()
   }
 
+  /** The same for these devices, and without the times at which they were heard. */
+  async flushOf(ids: readonly string[]): Promise<void> {
+    const told = new Set(ids.filter((id) => this.#told.delete(id)))
+    if (told.size > 0) await this.#flushSet(told, telemetryToRow, (id) => this.#markTold(id))
+  }
+
   async close(): Promise<void> {
     await this.flush()
     clearTimeout(this.#toldTimer)

@@ -40,6 +40,8 @@ export interface SessionStoreOptions {
   readonly commitAfter?: number
   /** How long sequence numbers alone may wait. */
   readonly touchAfter?: number
+  /** How long what could not be written waits to be tried again. */
+  readonly retryAfter?: number
 }
 
 /** Makes what is to be written, when it is written; undefined when there is nothing any more. */
@@ -55,7 +57,6 @@ type Loaded = (session: StoredSession | undefined) => void
 
 /** Rows read or written at once: SQLite blocks this thread meanwhile, for some milliseconds. */
 const groupSize = 200
-const retryAfter = 1_000
 
 export class SessionStore {
   readonly #options: SessionStoreOptions
@@ -265,7 +266,7 @@ export class SessionStore {
       else this.#changes.set(id, failed)
     }
     clearTimeout(this.#commitTimer)
-    this.#commitTimer = setTimeout(() => void this.#commit(), retryAfter)
+    this.#commitTimer = setTimeout(() => void this.#commit(), this.#options.retryAfter ?? 1_000)
   }
 
   #index(deviceId: string, connectionId: string | undefined, address: string): void {

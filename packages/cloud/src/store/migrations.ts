@@ -18,7 +18,10 @@ const types: Record<Database, Types> = {
 
 /** All migrations for a database, by name; names sort in the order in which they apply. */
 export function migrations(database: Database): Record<string, Migration> {
-  return { '0001-first': { up: (db) => first(db, types[database]) } }
+  return {
+    '0001-first': { up: (db) => first(db, types[database]) },
+    '0002-device-sessions': { up: (db) => deviceSessions(db, types[database]) },
+  }
 }
 
 async function first(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
@@ -108,4 +111,19 @@ async function first(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
     .addColumn('finished_at', 'bigint')
     .execute()
   await db.schema.createIndex('update_jobs_device').on('update_jobs').column('device_id').execute()
+}
+
+/** One for each device on UDP: what it must find again after a restart of the cloud (device-protocol.md 2.6.3). */
+async function deviceSessions(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
+  await db.schema
+    .createTable('device_sessions')
+    .addColumn('device_id', 'text', (c) => c.primaryKey())
+    .addColumn('connection_id', 'text', (c) => c.unique())
+    .addColumn('address', 'text', (c) => c.notNull())
+    .addColumn('secrets', bytes, (c) => c.notNull())
+    .addColumn('hello', bytes, (c) => c.notNull())
+    .addColumn('subscriptions', 'text', (c) => c.notNull())
+    .addColumn('state', 'integer', (c) => c.notNull())
+    .addColumn('used_at', 'bigint', (c) => c.notNull())
+    .execute()
 }

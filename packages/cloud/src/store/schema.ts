@@ -9,6 +9,7 @@ export interface Schema {
   readonly claim_codes: ClaimCodeTable
   readonly binaries: BinaryTable
   readonly update_jobs: UpdateJobTable
+  readonly device_sessions: DeviceSessionTable
 }
 
 export interface UserTable {
@@ -98,4 +99,22 @@ export interface UpdateJobTable {
   created_at: number
   updated_at: number
   finished_at: number | null
+}
+
+/** Owned by `gateway/`: sessions on UDP, which outlive connections and the cloud's process. */
+export interface DeviceSessionTable {
+  device_id: string
+  /** Hex; null for devices before Device OS 3.1. */
+  connection_id: string | null
+  /** Where its last datagram came from: `host port`. */
+  address: string
+  /** The DTLS session as it serializes itself: keys, sequence numbers, replay window. */
+  secrets: Uint8Array
+  /** Payload of the device's Hello. */
+  hello: Uint8Array
+  /** JSON array of subscriptions. */
+  subscriptions: string
+  /** Bits: 1 in safe mode, 2 described itself, 4 said goodbye or fell silent. */
+  state: number
+  used_at: number
 }
