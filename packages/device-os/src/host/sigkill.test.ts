@@ -117,15 +117,12 @@ class Device {
   async kill(victim: (typeof victims)[number]): Promise<string> {
     const { bootloaderPid, systemPid, phase } = this.status
     const pids = { rom: this.#rom?.pid, bootloader: bootloaderPid, system: systemPid }
-    // A process that is not there at this moment cannot be killed: then its parent is.
-    const whom = victim === 'system' && systemPid === undefined ? 'bootloader' : victim
+    let whom = victim
     const chosen = whom === 'all' ? Object.values(pids) : [pids[whom]]
-    for (const pid of chosen) {
-      try {
-        if (pid !== undefined) process.kill(pid, 'SIGKILL')
-      } catch {
-        // It has just ended by itself.
-      }
+    if (chosen.filter(killed).length === 0) {
+      // It is not there at this moment: then the ROM is killed, which always is.
+      whom = 'rom'
+      assert.ok(killed(pids.rom))
     }
     if (whom === 'rom' || whom === 'all') {
       await this.#ended
@@ -138,6 +135,14 @@ class Device {
   async stop(): Promise<void> {
     this.#rom?.kill('SIGTERM')
     await this.#ended
+  }
+}
+
+function killed(pid: number | undefined): boolean {
+  try {
+    return pid !== undefined && process.kill(pid, 'SIGKILL')
+  } catch {
+    return false
   }
 }
 
