@@ -10,12 +10,12 @@ before(async () => {
 })
 
 const application = `
-const { Particle, System, Log } = require('device-os')
+const { Particle, System, Log, INT } = require('device-os')
 let counter = 0
 exports.setup = () => {
   Particle.function('add', (text) => { counter += Number(text); return counter })
   Particle.function('slow', async () => { await require('device-os').delay(500); return 7 })
-  Particle.variable('counter', () => counter)
+  Particle.variable('counter', () => counter, INT)
   Particle.variable('name', 'aloe')
   Particle.variable('half', 0.5)
   Particle.variable('on', true)

@@ -96,7 +96,7 @@ exports.setup = async () => {
 }`)
     assert.deepEqual(await cloud.call('add', '20'), { ok: true, value: 20 })
     assert.deepEqual(await cloud.call('add', '22'), { ok: true, value: 42 })
-    assert.equal(await cloud.read('n', 'int32'), 42)
+    assert.equal(await cloud.read('n', 'double'), 42)
     await until(() => cloud.session.subscriptions.some(({ prefix }) => prefix === 'ask'), 'the subscription')
     cloud.deliver('ask/me', 'well')
     await until(() => cloud.said.includes('answer=well!'), 'the answer')
@@ -114,7 +114,7 @@ let n = 1
 exports.setup = () => { Particle.function('f', () => 1); Particle.variable('n', () => n) }
 exports.loop = () => { for (;;) n++ }`)
     assert.equal(await cloud.ping(), true)
-    const value = await cloud.read('n', 'int32')
+    const value = await cloud.read('n', 'double')
     assert.ok(value === 1, 'the last value that the application had when it yielded')
     assert.equal((await cloud.call('f', '', 300)).ok, false, 'the caller times out')
     const result = await cloud.update(testModule('system_part', 1, 1100, needsBootloader(100), { size: 200_000 }))
@@ -130,10 +130,10 @@ let n = 0
 exports.setup = () => { Particle.function('f', (text) => text.length); Particle.variable('n', () => n) }
 exports.loop = () => { for (;;) { n++; Particle.process() } }`)
     assert.deepEqual(await cloud.call('f', 'four'), { ok: true, value: 4 })
-    const first = Number(await cloud.read('n', 'int32'))
+    const first = Number(await cloud.read('n', 'double'))
     // On a busy machine a read may be given the value of the one before.
     let second = first
-    for (let tries = 0; tries < 20 && second <= first; tries += 1) second = Number(await cloud.read('n', 'int32'))
+    for (let tries = 0; tries < 20 && second <= first; tries += 1) second = Number(await cloud.read('n', 'double'))
     assert.ok(second > first)
   })
 

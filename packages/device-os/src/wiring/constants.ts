@@ -46,6 +46,9 @@ export const publishFlags = {
   WITH_ACK: 'WITH_ACK',
 } as const
 
+/** Types of cloud variables. */
+export const variableTypes = { BOOLEAN: 'bool', INT: 'int32', STRING: 'string', DOUBLE: 'double' } as const
+
 /** modules-and-platforms.md 6.3 */
 export const resetReasonConstants = {
   RESET_REASON_NONE: 0,

@@ -1,5 +1,6 @@
 /** `Particle`: the cloud, as an application sees it. */
 import { isSystemEvent } from '@aloe/protocol'
+import type { VariableKind } from './messages.ts'
 import { publishOptions, textEvent, toText } from './publish-options.ts'
 import type { EventHandler, FunctionHandler, Member } from './runtime.ts'
 
@@ -41,12 +42,11 @@ export const cloudFunction: Member = (runtime) => (name: string, handler: Functi
   return true
 }
 
-export const variable: Member = (runtime) => (name: string, value: unknown) => {
+export const variable: Member = (runtime) => (name: string, value: unknown, type?: VariableKind) => {
   if (!validName(name)) return false
   if (!runtime.hasVariable(name) && runtime.variableCount >= maxVariables) return false
   const read = typeof value === 'function' ? (value as () => never) : () => value as never
-  runtime.addVariable(name, read)
-  return true
+  return runtime.addVariable(name, read, type)
 }
 
 export const connected: Member = (runtime) => () => runtime.state.get('cloudStatus') === connectedStatus

@@ -39,17 +39,14 @@ const pushInterval: Millis = 200
 /** The same for a loop that calls `Particle.process()` again and again. */
 const processInterval: Millis = 10
 
+/** A number is a double unless the application says otherwise: 19 now may be 19.5 later. */
 const kindOf = (value: VariableValue): VariableKind => {
   if (typeof value === 'boolean') return 'bool'
-  if (typeof value === 'string') return 'string'
-  return Number.isInteger(value) && value === (value | 0) ? 'int32' : 'double'
+  return typeof value === 'string' ? 'string' : 'double'
 }
 
-const fits = (type: VariableKind, value: VariableValue): boolean => {
-  if (type === 'double') return typeof value === 'number'
-  if (type === 'int32') return typeof value === 'number'
-  return kindOf(value) === type
-}
+const fits = (type: VariableKind, value: VariableValue): boolean =>
+  type === 'int32' ? typeof value === 'number' : kindOf(value) === type
 
 export class Runtime {
   readonly port: ApplicationPort
@@ -143,11 +140,14 @@ export class Runtime {
     return this.#functions.has(name)
   }
 
-  addVariable(name: string, read: () => VariableValue): void {
+  /** @returns false when the first value is not of the given type */
+  addVariable(name: string, read: () => VariableValue, given?: VariableKind): boolean {
     const value = read()
-    const type = kindOf(value)
+    const type = given ?? kindOf(value)
+    if (!fits(type, value)) return false
     this.#variables.set(name, { type, read, last: value })
     this.send({ kind: 'variable', name, type, value })
+    return true
   }
 
   get variableCount(): number {

@@ -8,6 +8,7 @@ import {
   resetReasonConstants,
   systemEventConstants,
   timeFormats,
+  variableTypes,
 } from '../constants.ts'
 import type { ApiMember } from './member.ts'
 
@@ -31,6 +32,7 @@ export const constantMembers: readonly ApiMember[] = [
   ...constants('1.0.0', 'levels', levels, 'The level of a pin.'),
   ...constants('1.0.0', 'pinModes', pinModes, 'What a pin is used as.'),
   ...constants('1.0.0', 'publishFlags', publishFlags, 'A flag of `Particle.publish`.'),
+  ...constants('1.0.0', 'variableTypes', variableTypes, 'A type of `Particle.variable`.'),
   ...constants('1.0.0', 'resetReasonConstants', resetReasonConstants, 'A value of `System.resetReason()`.'),
   ...constants('1.0.0', 'systemEventConstants', systemEventConstants, 'An event of `System.on`, or its parameter.'),
   ...constants('1.0.0', 'timeFormats', timeFormats, 'A format of `Time.format`.'),

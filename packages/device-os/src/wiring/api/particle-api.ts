@@ -23,6 +23,12 @@ export const particleTypes: readonly ApiType[] = [
     doc: 'What a cloud variable can be: a boolean, an integer of 32 bits, a double, or text of at most 1024 bytes.',
   },
   {
+    name: 'VariableType',
+    since: '1.0.0',
+    declaration: `type VariableType = 'bool' | 'int32' | 'string' | 'double'`,
+    doc: 'The type of a cloud variable: `BOOLEAN`, `INT`, `STRING` or `DOUBLE`.',
+  },
+  {
     name: 'FunctionHandler',
     since: '1.0.0',
     declaration: 'type FunctionHandler = (argument: string) => number | void | Promise<number | void>',
@@ -84,8 +90,9 @@ A handler that is never reached (because the application does not yield) lets th
     [
       'Particle.variable',
       'variable',
-      'variable(name: string, value: VariableValue | (() => VariableValue)): boolean',
-      `Makes a variable that the cloud can read. The type is that of the first value and stays.
+      'variable(name: string, value: VariableValue | (() => VariableValue), type?: VariableType): boolean',
+      `Makes a variable that the cloud can read. The type is that of the first value, and stays; for a number
+double, unless \`INT\` is given.
 A function is asked when the cloud reads, and about five times a second between two turns of \`loop()\`. While the
 application does not yield, the cloud is given the last value that it had then; \`Particle.process()\` renews it.`,
     ],
