@@ -1,3 +1,4 @@
-/** What users and we ourselves test with: clouds, virtual devices, faulty media. */
+/** What users and we ourselves test with: clouds, virtual devices, faulty media, bad networks. */
 
 export { FaultyStorage, PowerCut } from './faulty-storage.ts'
+export * from './network/index.ts'
