@@ -21,7 +21,7 @@ import { needsSystemPart, testModule, testPlatform } from '../test-modules.ts'
 import { createDevice, openFlash } from './device-folder.ts'
 import { HealingCloud } from './test-healing-cloud.ts'
 
-const kills = Number(process.env.ALOE_KILLS ?? 8)
+const kills = Number(process.env.ALOE_KILLS ?? 6)
 const seed = Number(process.env.ALOE_SEED ?? Date.now() % 1_000_000)
 /** Devices that are updated and killed side by side. */
 const lanes = Math.min(kills, 2)
