@@ -10,8 +10,8 @@ import { createLocalBus } from './bus/bus.ts'
 import { createCompiler } from './compiler/compiler.ts'
 import { DeviceRegistry } from './devices/registry.ts'
 import { EventStreams } from './events/event-streams.ts'
+import { createGateway } from './gateway/device-gateway.ts'
 import type { GatewayLimits } from './gateway/limits.ts'
-import { createTcpGateway } from './gateway/tcp-gateway.ts'
 import { Identity } from './identity/identity.ts'
 import { openServerKeys } from './keys.ts'
 import { createLogger } from './log.ts'
@@ -123,8 +123,8 @@ async function open(
   })
   closers.push(() => compiler.close())
 
-  const gateway = createTcpGateway({
-    serverKey: keys.tcp.privateKey,
+  const gateway = createGateway({
+    tcp: { serverKey: keys.tcp.privateKey },
     registry,
     bus,
     log,
@@ -173,7 +173,7 @@ async function open(
   })
   closers.push(() => api.close())
 
-  await gateway.listen(host, tcpPort)
+  await gateway.listen({ host, tcpPort })
   await api.listen({ host, port: httpPort })
   const port = (api.server.address() as AddressInfo).port
   const httpUrl = `${options.https ? 'https' : 'http'}://${reachable(host)}:${port}`

@@ -2,8 +2,11 @@
  * Who is let in (device-protocol.md 1.2, step 4): a device with the key that is registered for its id, and with open
  * enrolment also one that was never seen, whose key is kept from then on.
  */
-import type { KeyObject } from 'node:crypto'
+import { createPublicKey, type KeyObject } from 'node:crypto'
 import { devicePublicKeyFromDer } from '@aloe/protocol'
+
+/** RSA-1024 on TCP, EC on P-256 on UDP (device-protocol.md 1.1, 2.2). */
+export type DeviceKeyKind = 'rsa' | 'ecc'
 
 /** What is known of a device when it asks to be let in. */
 export interface KnownKey {
@@ -42,31 +45,37 @@ export function admit(
   policy: AdmissionPolicy,
   deviceId: string,
   offered: Uint8Array | undefined,
+  kind: DeviceKeyKind,
 ): Admission | Promise<Admission> {
   const known = policy.lookup(deviceId)
-  if (known?.publicKey) return admitKnown(known.publicKey, offered)
+  if (known?.publicKey) return admitKnown(known.publicKey, offered, kind)
   if (!policy.openEnrolment) {
     return known
       ? refuse('identify', 'no public key is registered for this device: provision its key')
       : refuse('identify', 'unknown device: provision its public key, or start the cloud with open enrolment')
   }
   if (!offered) return refuse('identify', 'the device sent no public key that could be enrolled')
-  return enrol(policy, deviceId, offered)
+  return enrol(policy, deviceId, offered, kind)
 }
 
-function admitKnown(registered: string, offered: Uint8Array | undefined): Admission {
+function admitKnown(registered: string, offered: Uint8Array | undefined, kind: DeviceKeyKind): Admission {
   const der = Buffer.from(registered, 'base64')
+  const publicKey = readKey(der, kind)
+  if (!publicKey) return refuse('key', `the registered public key is not ${inWords[kind]}`)
   if (offered && !der.equals(offered)) {
     return refuse('key', 'the device presented another public key than the one registered for it')
   }
-  const publicKey = readKey(der)
-  if (!publicKey) return refuse('key', 'the registered public key is not RSA of 1024 bits, which devices on TCP need')
   return { ok: true, publicKey, enrolled: false }
 }
 
-async function enrol(policy: AdmissionPolicy, deviceId: string, offered: Uint8Array): Promise<Admission> {
-  const publicKey = readKey(offered)
-  if (!publicKey) return refuse('key', 'the device presented no RSA public key of 1024 bits')
+async function enrol(
+  policy: AdmissionPolicy,
+  deviceId: string,
+  offered: Uint8Array,
+  kind: DeviceKeyKind,
+): Promise<Admission> {
+  const publicKey = readKey(offered, kind)
+  if (!publicKey) return refuse('key', `the device's public key is not ${inWords[kind]}`)
   try {
     await policy.enrol(deviceId, offered)
   } catch (error) {
@@ -80,10 +89,16 @@ async function enrol(policy: AdmissionPolicy, deviceId: string, offered: Uint8Ar
   return { ok: true, publicKey, enrolled: true }
 }
 
-/** Device keys on TCP are RSA-1024 (device-protocol.md 1.1): the answer of the handshake has room for no other. */
-function readKey(der: Uint8Array): KeyObject | undefined {
+const inWords = {
+  rsa: 'RSA of 1024 bits, which devices on TCP need: the answer of their handshake has room for no other',
+  ecc: 'EC on P-256, which devices on UDP need',
+}
+
+function readKey(der: Uint8Array, kind: DeviceKeyKind): KeyObject | undefined {
   try {
-    return devicePublicKeyFromDer(der)
+    if (kind === 'rsa') return devicePublicKeyFromDer(der)
+    const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' })
+    return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? key : undefined
   } catch {
     return undefined
   }

@@ -8,9 +8,9 @@ import { type Bus, createLocalBus } from '../bus/bus.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
 import type { CloudEvent } from '../events/event.ts'
 import { openStore, type Store } from '../store/store.ts'
+import { createGateway, type DeviceGateway } from './device-gateway.ts'
 import { FakeDevice, type FakeDeviceOptions, linuxApplication, linuxSystem } from './fake-device.ts'
 import type { GatewayLimits } from './limits.ts'
-import { createTcpGateway, type TcpGateway } from './tcp-gateway.ts'
 import { until } from './until.ts'
 
 const log = pino({ level: process.env.ALOE_LOG_LEVEL ?? 'silent' })
@@ -28,7 +28,7 @@ describe('the gateway on TCP', () => {
   let store: Store
   let registry: DeviceRegistry
   let bus: Bus
-  let gateway: TcpGateway
+  let gateway: DeviceGateway
   let events: CloudEvent[]
   const devices: FakeDevice[] = []
 
@@ -58,8 +58,8 @@ describe('the gateway on TCP', () => {
     bus = createLocalBus(fail)
     events = []
     bus.subscribe((event) => events.push(event))
-    gateway = createTcpGateway({ serverKey, registry, bus, log, ...options })
-    await gateway.listen('127.0.0.1', 0)
+    gateway = createGateway({ tcp: { serverKey }, registry, bus, log, ...options })
+    await gateway.listen({ host: '127.0.0.1', tcpPort: 0 })
   }
 
   async function provision(deviceId: string, key: KeyObject, owner?: string): Promise<void> {
@@ -209,8 +209,8 @@ describe('the gateway on TCP', () => {
       store = await openStore()
       registry = await DeviceRegistry.open({ store, now: Date.now, onError: fail })
       bus = createLocalBus(fail)
-      gateway = createTcpGateway({ serverKey, registry, bus, log, now: () => now })
-      await gateway.listen('127.0.0.1', 0)
+      gateway = createGateway({ tcp: { serverKey }, registry, bus, log, now: () => now })
+      await gateway.listen({ host: '127.0.0.1', tcpPort: 0 })
       const silent = connect(gateway.tcpPort, '127.0.0.1')
       silent.on('error', () => undefined)
       await new Promise((resolve) => silent.once('data', resolve))

@@ -10,6 +10,7 @@ import { pino } from 'pino'
 import { createLocalBus } from '../bus/bus.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
 import type { CloudEvent } from '../events/event.ts'
+import { createGateway, type DeviceGateway } from '../gateway/device-gateway.ts'
 import {
   FakeDevice,
   type FakeDeviceOptions,
@@ -17,7 +18,6 @@ import {
   linuxModule,
   linuxSystem,
 } from '../gateway/fake-device.ts'
-import { createTcpGateway, type TcpGateway } from '../gateway/tcp-gateway.ts'
 import { until } from '../gateway/until.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { type CatalogueRelease, createCatalogue } from './catalogue.ts'
@@ -71,7 +71,7 @@ describe('updates', () => {
   let deviceKey: KeyObject
   let store: Store
   let registry: DeviceRegistry
-  let gateway: TcpGateway
+  let gateway: DeviceGateway
   let updates: Updates
   let events: CloudEvent[]
   let device: FakeDevice | undefined
@@ -115,7 +115,7 @@ describe('updates', () => {
     registry = await DeviceRegistry.open({ store, now: Date.now, onError: fail })
     const bus = createLocalBus(fail)
     bus.subscribe((event) => events.push(event))
-    gateway = createTcpGateway({ serverKey, registry, bus, log })
+    gateway = createGateway({ tcp: { serverKey }, registry, bus, log })
     updates = await startUpdates({
       store,
       registry,
@@ -125,7 +125,7 @@ describe('updates', () => {
       log,
       limits: { settle: 10, ...limits },
     })
-    await gateway.listen('127.0.0.1', port)
+    await gateway.listen({ host: '127.0.0.1', tcpPort: port })
     port = gateway.tcpPort
   }
 

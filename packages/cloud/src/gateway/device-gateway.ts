@@ -1,9 +1,7 @@
 /**
- * The gateway on TCP: takes sockets, keeps one connection per device, and walks events and requests through it.
+ * The gateway: keeps one connection per device, whatever it came in by, and walks events and requests through it.
  * The walk of an event touches memory only.
  */
-import type { KeyObject } from 'node:crypto'
-import { createServer, type Server, type Socket } from 'node:net'
 import {
   cloudSystemEvent,
   type Describe,
@@ -21,10 +19,11 @@ import {
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/bus.ts'
 import type { DeviceRecord } from '../devices/device.ts'
+import type { Refusal } from '../devices/refusals.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
 import { type CloudEvent, isEventName, isReservedEventName } from '../events/event.ts'
-import { type Admission, type AdmissionPolicy, admit } from './admission.ts'
-import { type ConnectionHost, DeviceConnection } from './connection.ts'
+import { type Admission, type AdmissionPolicy, admit, type DeviceKeyKind } from './admission.ts'
+import type { ConnectionHost, DeviceConnection } from './connection.ts'
 import { DeadlineWheel } from './deadlines.ts'
 import { aboutDevice, deviceEvent } from './device-event.ts'
 import { DeviceReports, type ReportedRegistry } from './device-reports.ts'
@@ -40,14 +39,14 @@ import type {
 import { defaultLimits, type GatewayLimits, requestTimeouts } from './limits.ts'
 import { runUpdate } from './running-update.ts'
 import { Subscribers } from './subscribers.ts'
+import { TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
 
 /** The part of the registry that the gateway uses. */
 export type GatewayRegistry = ReportedRegistry &
   Pick<DeviceRegistry, 'enrol' | 'recordConnection' | 'recordRefusal' | 'heard'>
 
-export interface TcpGatewayOptions {
-  /** RSA-2048, private. */
-  readonly serverKey: KeyObject
+export interface GatewayOptions {
+  readonly tcp: TcpListenerOptions
   readonly registry: GatewayRegistry
   readonly bus: Bus
   readonly log: Logger
@@ -59,18 +58,22 @@ export interface TcpGatewayOptions {
   readonly wallClock?: () => number
 }
 
+export interface ListenOptions {
+  readonly host: string
+  readonly tcpPort: number
+}
+
 /** How often the sessions' deadlines are looked at. */
 const tick: Millis = 100
 /** `last heard` is good to the second; the registry need not hear of every message. */
 const heardEvery: Millis = 1_000
 
 /** A gateway that does not listen yet, so that others can begin to observe it before the first device comes. */
-export function createTcpGateway(options: TcpGatewayOptions): TcpGateway {
-  return new TcpGateway(options)
+export function createGateway(options: GatewayOptions): DeviceGateway {
+  return new DeviceGateway(options)
 }
 
-export class TcpGateway implements Gateway, ConnectionHost {
-  readonly serverKey: KeyObject
+export class DeviceGateway implements Gateway, ConnectionHost {
   readonly limits: GatewayLimits
   readonly now: () => Millis
   readonly #wallClock: () => number
@@ -78,10 +81,8 @@ export class TcpGateway implements Gateway, ConnectionHost {
   readonly #bus: Bus
   readonly #log: Logger
   readonly #policy: AdmissionPolicy
-  readonly #server: Server
+  readonly #tcp: TcpListener
   readonly #wheel: DeadlineWheel
-  /** Every open socket. */
-  readonly #connections = new Set<DeviceConnection>()
   /** The devices that are online. */
   readonly #devices = new Map<string, DeviceConnection>()
   readonly #subscribers = new Subscribers<DeviceConnection>()
@@ -91,9 +92,8 @@ export class TcpGateway implements Gateway, ConnectionHost {
   #unsubscribe: (() => void) | undefined
   #closing = false
 
-  constructor(options: TcpGatewayOptions) {
+  constructor(options: GatewayOptions) {
     const { registry } = options
-    this.serverKey = options.serverKey
     this.limits = { ...defaultLimits, ...options.limits }
     this.now = options.now ?? (() => performance.now())
     this.#wallClock = options.wallClock ?? Date.now
@@ -117,57 +117,30 @@ export class TcpGateway implements Gateway, ConnectionHost {
       },
     })
     this.#wheel = new DeadlineWheel(this.now())
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+    this.#tcp = new TcpListener(this, this.#log, options.tcp)
   }
 
-  /** Opens the port (0 takes a free one); resolves when devices can connect. */
-  async listen(host: string, port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen({ host, port, backlog: 1_024 }, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
-    })
-    this.#server.on('error', (error) => this.#log.error({ error }, 'the gateway cannot take connections'))
+  /** Opens the ports (0 takes a free one); resolves when devices can connect. */
+  async listen({ host, tcpPort }: ListenOptions): Promise<void> {
+    await this.#tcp.listen(host, tcpPort)
     this.#ticker = setInterval(() => this.#wheel.advance(this.now()), tick)
     this.#unsubscribe = this.#bus.subscribe((event) => this.#distribute(event))
   }
 
   get tcpPort(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address ? address.port : 0
+    return this.#tcp.port
   }
 
   get connected(): number {
     return this.#devices.size
   }
 
-  #accept(socket: Socket): void {
-    const { maxConnections, maxHandshakes } = this.limits
-    const full =
-      this.#connections.size >= maxConnections
-        ? 'the gateway has as many connections as it may have'
-        : this.#connections.size - this.#devices.size >= maxHandshakes
-          ? 'too many devices are connecting at once'
-          : undefined
-    if (full || this.#closing) {
-      const address = `${socket.remoteAddress}:${socket.remotePort}`
-      socket.destroy()
-      if (full) this.#recordRefusal({ address, step: 'accept', reason: full })
-      return
-    }
-    const connection = new DeviceConnection(this, socket)
-    this.#connections.add(connection)
-    connection.start()
-  }
-
   // What connections ask for.
 
   unixTime = (): number => Math.floor(this.#wallClock() / 1_000)
 
-  admit(deviceId: string, publicKey: Uint8Array | undefined): Admission | Promise<Admission> {
-    return admit(this.#policy, deviceId, publicKey)
+  admit(deviceId: string, publicKey: Uint8Array | undefined, kind: DeviceKeyKind): Admission | Promise<Admission> {
+    return admit(this.#policy, deviceId, publicKey, kind)
   }
 
   schedule(connection: DeviceConnection, at: Millis): void {
@@ -178,14 +151,8 @@ export class TcpGateway implements Gateway, ConnectionHost {
     this.#wheel.cancel(connection)
   }
 
-  refused(connection: DeviceConnection, step: string, reason: string): void {
+  refused(refusal: Refusal): void {
     if (this.#closing) return
-    const address = `${connection.address}:${connection.port}`
-    const { deviceId } = connection
-    this.#recordRefusal(deviceId ? { deviceId, address, step, reason } : { address, step, reason })
-  }
-
-  #recordRefusal(refusal: { deviceId?: string; address: string; step: string; reason: string }): void {
     this.#log.warn(refusal, 'device not let in')
     this.#registry.recordRefusal(refusal)
   }
@@ -210,8 +177,7 @@ export class TcpGateway implements Gateway, ConnectionHost {
     for (const observer of this.#observers) observer.online?.(deviceId, hello)
   }
 
-  closed(connection: DeviceConnection, reason: string): void {
-    this.#connections.delete(connection)
+  offline(connection: DeviceConnection, reason: string): void {
     const { deviceId } = connection
     if (this.#devices.get(deviceId) !== connection) return
     this.#devices.delete(deviceId)
@@ -432,8 +398,7 @@ export class TcpGateway implements Gateway, ConnectionHost {
   async close(): Promise<void> {
     if (this.#closing) return
     this.#closing = true
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
-    for (const connection of [...this.#connections]) connection.close('the cloud is closing')
+    const closed = this.#tcp.close()
     clearInterval(this.#ticker)
     this.#unsubscribe?.()
     await closed
