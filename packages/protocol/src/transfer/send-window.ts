@@ -1,31 +1,26 @@
 /**
- * What a windowed sender may have on its way, and what of it was lost (device-protocol.md 3.19).
+ * What a windowed sender has on its way, and what of it was lost (device-protocol.md 3.19).
  *
- * Device OS leaves this to the server. The rules are those of today's transport protocols (RFC 9002): every
- * transmission has a number of its own; a chunk is lost when one sent three transmissions later has arrived; silence is
- * met with a probe after the learned round trip, twice as late each time; loss halves what may be on its way.
+ * Device OS leaves this to the server. Every transmission has a number of its own. A chunk is lost when one that was
+ * sent three transmissions later has arrived; once the link was seen to reorder, when one that was sent later has
+ * arrived and a part of a round trip has passed besides (RFC 8985, "RACK"). Silence is met with a probe after the
+ * learned round trip, twice as late each time. How much may be on its way, and when, is `CongestionControl`'s to say.
  */
 import type { Millis } from '../time.ts'
+import { CongestionControl, type Pace } from './congestion.ts'
 import { ReceivedChunks } from './received-chunks.ts'
+import { RoundTrip } from './round-trip.ts'
 import type { UpdateAck } from './windowed-messages.ts'
 
 /** Transmissions by which a chunk may be overtaken without being lost. */
 const reorderThreshold = 3
-/** Before any round trip is known, silence is met after 3 s (device-protocol.md 3.19). */
-const firstProbe = 3_000
 const maxProbe = 10_000
-/** The device delays an ack by up to 200 ms. */
-const ackDelay = 200
-const minProbe = 100
-const initialLimit = 16
-const minLimit = 4
 /** Message ids of chunks that are remembered to know a late reset by. */
 const rememberedIds = 512
 
-interface Transmission {
+interface Transmission extends Pace {
   /** Counts transmissions, not chunks. */
   readonly number: number
-  readonly sentAt: Millis
   readonly repeated: boolean
 }
 
@@ -34,19 +29,19 @@ export class SendWindow {
   readonly #window: number
   readonly #reliable: boolean
   readonly #chunks: ReceivedChunks
+  readonly #roundTrip = new RoundTrip()
+  readonly #control: CongestionControl
   /** Chunks on their way. */
   readonly #inFlight = new Map<number, Transmission>()
   readonly #lost = new Set<number>()
   readonly #ids = new Set<number>()
   #nextNew = 1
   #transmissions = 0
-  #newestArrived = 0
+  #newestArrived: Transmission | undefined
   #resent = 0
-  #limit: number
-  #threshold = Number.POSITIVE_INFINITY
-  /** Losses of transmissions up to this number belong to a reduction that was made. */
-  #reducedAt = 0
-  #roundTrip: { smooth: Millis; variation: Millis } | undefined
+  /** How many quarters of a round trip late chunks are given; 0 while nothing was ever late. */
+  #patience = 0
+  #patientSince = 0
   #quietSince: Millis = 0
   #probes = 0
   #probing = false
@@ -55,13 +50,15 @@ export class SendWindow {
    * @param count chunks to send
    * @param window chunks that may be sent beyond those that have arrived without a gap
    * @param reliable nothing is ever lost: the window is the only limit
+   * @param roundTrip what the start of the update took, if that is known
    */
-  constructor(count: number, window: number, reliable: boolean) {
+  constructor(count: number, window: number, reliable: boolean, roundTrip?: Millis) {
     this.count = count
     this.#window = window
     this.#reliable = reliable
     this.#chunks = new ReceivedChunks(count)
-    this.#limit = reliable ? window : Math.min(window, initialLimit)
+    if (roundTrip !== undefined) this.#roundTrip.measure(roundTrip, 0)
+    this.#control = new CongestionControl(this.#roundTrip)
   }
 
   /** Chunks that the device has without a gap. */
@@ -78,29 +75,36 @@ export class SendWindow {
     return this.#resent
   }
 
-  /** When to call `probe`; undefined over a reliable link, and while nothing is on its way. */
-  get probeAt(): Millis | undefined {
-    if (this.#reliable || this.#inFlight.size === 0) return undefined
-    return this.#quietSince + this.#probeAfter()
-  }
-
   /** True for the message id of a chunk that was sent not long ago. */
   isChunk(id: number): boolean {
     return this.#ids.has(id)
   }
 
-  /** The chunk to send now, which counts as on its way from here on; undefined while there is no room. */
+  /** When to look for what was lost, or to send the next chunk; undefined while only an ack can bring it on. */
+  nextDeadline(): Millis | undefined {
+    if (this.#reliable) return undefined
+    let next = this.#hasNext ? this.#control.nextAt : Number.POSITIVE_INFINITY
+    if (this.#inFlight.size > 0) next = Math.min(next, this.#probeAt, this.#lateAt)
+    return next === Number.POSITIVE_INFINITY ? undefined : next
+  }
+
+  /** The chunk to send now, which counts as on its way from here on; undefined while there is none or no room. */
   next(now: Millis): number | undefined {
-    if (this.#inFlight.size >= this.#limit && !this.#probing) return undefined
-    this.#probing = false
+    if (!this.#reliable && !this.#probing) {
+      if (this.#inFlight.size >= this.#limit || !this.#control.isDue(now)) return undefined
+    }
     const [lost] = this.#lost
     if (lost !== undefined) {
+      this.#probing = false
       this.#lost.delete(lost)
       this.#resent += 1
       this.#track(lost, now, true)
       return lost
     }
-    if (this.#nextNew > this.count || this.#nextNew > this.#chunks.contiguous + this.#window) return undefined
+    if (!this.#hasNew) {
+      this.#control.starved(this.#inFlight.size)
+      return undefined
+    }
     this.#track(this.#nextNew, now, false)
     return this.#nextNew++
   }
@@ -117,15 +121,17 @@ export class SendWindow {
   acknowledge(ack: UpdateAck, now: Millis): boolean {
     // More than was ever sent cannot have arrived; less than known is an old ack that was overtaken.
     if (ack.cumulative >= this.#nextNew || ack.cumulative < this.#chunks.contiguous) return false
-    let arrived = 0
+    const before = this.#chunks.total
     let newest: Transmission | undefined
     const note = (index: number): void => {
       if (!this.#chunks.add(index)) return
-      arrived += 1
-      this.#lost.delete(index)
       const transmission = this.#inFlight.get(index)
       this.#inFlight.delete(index)
-      if (transmission && transmission.number > (newest?.number ?? 0)) newest = transmission
+      if (this.#lost.delete(index)) this.#wasLate()
+      if (!transmission) return
+      this.#control.arrived(transmission)
+      this.#noteOrder(transmission, now)
+      if (transmission.number > (newest?.number ?? 0)) newest = transmission
     }
     for (let index = this.#chunks.contiguous + 1; index <= ack.cumulative; index++) note(index)
     for (let bit = 0; bit < ack.bits; bit++) {
@@ -133,73 +139,120 @@ export class SendWindow {
       if (index >= this.#nextNew) break
       if (ack.received(bit)) note(index)
     }
+    const arrived = this.#chunks.total - before
     if (arrived === 0) return false
     this.#quietSince = now
     this.#probes = 0
+    this.#probing = false
     if (!this.#reliable) this.#learn(arrived, newest, now)
     return true
   }
 
-  /** Meets silence: what was first sent counts as lost. Without effect before `probeAt`. */
-  probe(now: Millis): void {
-    const due = this.probeAt
-    if (due === undefined || now < due) return
-    const [first] = this.#inFlight.keys()
-    if (first === undefined) return
-    this.#probes += 1
-    this.#quietSince = now
-    this.#inFlight.delete(first)
-    this.#lost.add(first)
-    if (this.#probes > 1) this.#reduce(minLimit)
-    // The probe goes out even if other chunks fill what may be on its way: they are probably lost as well.
-    this.#probing = true
+  /** Finds what is lost by now, and meets silence with a probe. */
+  poll(now: Millis): void {
+    if (this.#reliable || this.#inFlight.size === 0) return
+    if (now >= this.#lateAt) this.#findLost(now)
+    if (now >= this.#probeAt) this.#probe(now)
+  }
+
+  get #limit(): number {
+    return Math.min(this.#control.limit, this.#window)
+  }
+
+  get #hasNew(): boolean {
+    return this.#nextNew <= this.count && this.#nextNew <= this.#chunks.contiguous + this.#window
+  }
+
+  get #hasNext(): boolean {
+    return (this.#lost.size > 0 || this.#hasNew) && (this.#probing || this.#inFlight.size < this.#limit)
+  }
+
+  get #probeAt(): Millis {
+    if (this.#inFlight.size === 0) return Number.POSITIVE_INFINITY
+    return this.#quietSince + Math.min(maxProbe, this.#roundTrip.timeout * 2 ** this.#probes)
+  }
+
+  /** When the first of those that were overtaken counts as lost. */
+  get #lateAt(): Millis {
+    const newest = this.#newestArrived
+    if (!newest || this.#patience === 0) return Number.POSITIVE_INFINITY
+    let first = Number.POSITIVE_INFINITY
+    for (const { number, sentAt } of this.#inFlight.values()) {
+      if (number < newest.number && sentAt < first) first = sentAt
+    }
+    return this.#lateTime(first)
+  }
+
+  /** When a chunk of that age counts as lost, if a later one has arrived. */
+  #lateTime(sentAt: Millis): Millis {
+    return sentAt + this.#roundTrip.latest + this.#reorderTime
+  }
+
+  get #reorderTime(): Millis {
+    const { shortest = 0, smooth = 0 } = this.#roundTrip
+    return Math.min((this.#patience * shortest) / 4, smooth)
   }
 
   #track(index: number, now: Millis, repeated: boolean): void {
     this.#transmissions += 1
     if (this.#inFlight.size === 0) this.#quietSince = now
-    this.#inFlight.set(index, { number: this.#transmissions, sentAt: now, repeated })
+    const pace = this.#control.sent(this.#inFlight.size, now)
+    this.#inFlight.set(index, { ...pace, number: this.#transmissions, repeated })
+  }
+
+  /** Did it arrive later than others that were sent after it? The first transmission of it, not one sent in between. */
+  #noteOrder(transmission: Transmission, now: Millis): void {
+    const { number, repeated, sentAt } = transmission
+    const { shortest } = this.#roundTrip
+    if (!repeated && this.#newestArrived && number < this.#newestArrived.number) {
+      this.#patience = Math.max(1, this.#patience)
+    }
+    // An answer that comes too early for the repetition is one to what it repeats.
+    if (repeated && shortest !== undefined && now - sentAt < shortest / 2) this.#wasLate()
+  }
+
+  /** A chunk was late, and taken for lost: the next ones are given more time. Once for all that were sent by then. */
+  #wasLate(): void {
+    if (this.#transmissions === 0 || (this.#newestArrived?.number ?? 0) < this.#patientSince) return
+    this.#patience += 1
+    this.#patientSince = this.#transmissions
   }
 
   #learn(arrived: number, newest: Transmission | undefined, now: Millis): void {
-    if (newest) {
-      this.#newestArrived = Math.max(this.#newestArrived, newest.number)
-      // The ack of a repeated chunk may belong to either transmission (Karn).
-      if (!newest.repeated) this.#measure(now - newest.sentAt)
-    }
-    this.#limit =
-      this.#limit < this.#threshold ? this.#limit + arrived : this.#limit + Math.min(1, arrived / this.#limit)
-    this.#limit = Math.min(this.#limit, this.#window)
-    let newestLost = 0
-    for (const [index, { number }] of this.#inFlight) {
-      if (number + reorderThreshold > this.#newestArrived) continue
-      this.#inFlight.delete(index)
-      this.#lost.add(index)
-      newestLost = Math.max(newestLost, number)
-    }
-    if (newestLost > this.#reducedAt) this.#reduce(Math.max(minLimit, this.#limit / 2))
+    // The ack of a repeated chunk may belong to either transmission (Karn).
+    if (newest && !newest.repeated) this.#roundTrip.measure(now - newest.sentAt, now)
+    if (newest && newest.number > (this.#newestArrived?.number ?? 0)) this.#newestArrived = newest
+    this.#findLost(now)
+    this.#control.acknowledged(arrived, newest, this.#inFlight.size, now)
   }
 
-  #reduce(limit: number): void {
-    this.#threshold = limit
-    this.#limit = limit
-    this.#reducedAt = this.#transmissions
-  }
-
-  /** RFC 6298, section 2. */
-  #measure(sample: Millis): void {
-    const known = this.#roundTrip
-    if (!known) {
-      this.#roundTrip = { smooth: sample, variation: sample / 2 }
-      return
+  #findLost(now: Millis): void {
+    const newest = this.#newestArrived
+    if (!newest) return
+    const patient = this.#patience > 0
+    for (const [index, transmission] of this.#inFlight) {
+      const { number, sentAt } = transmission
+      if (number > newest.number) continue
+      if (patient ? this.#lateTime(sentAt) > now : number + reorderThreshold > newest.number) continue
+      this.#giveUp(index, transmission)
     }
-    known.variation += (Math.abs(known.smooth - sample) - known.variation) / 4
-    known.smooth += (sample - known.smooth) / 8
   }
 
-  #probeAfter(): Millis {
-    const known = this.#roundTrip
-    const once = known ? known.smooth + Math.max(minProbe, 4 * known.variation) + ackDelay : firstProbe
-    return Math.min(maxProbe, once * 2 ** this.#probes)
+  #giveUp(index: number, transmission: Transmission): void {
+    this.#inFlight.delete(index)
+    this.#lost.add(index)
+    this.#control.lost(transmission)
+  }
+
+  /** What was sent first counts as lost; its repetition makes the device say what it has. */
+  #probe(now: Millis): void {
+    const [first] = this.#inFlight
+    if (!first) return
+    this.#probes += 1
+    this.#quietSince = now
+    this.#giveUp(...first)
+    if (this.#probes > 1) this.#control.collapse(now)
+    // The probe goes out even if other chunks fill what may be on its way: they are probably lost as well.
+    this.#probing = true
   }
 }

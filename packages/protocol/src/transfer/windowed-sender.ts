@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { encodeEmptyAck } from '../coap/codec.ts'
 import { type CoapMessage, coapType, code, isErrorCode, noBytes } from '../coap/message.ts'
+import { rfcLimits } from '../coap/retransmission.ts'
 import { tokenOf } from '../messages/build.ts'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
@@ -45,8 +46,7 @@ const congestionDelay = 5
 /**
  * The cloud's end of the windowed transfer (OTA version 3, device-protocol.md 3.19), over UDP and TCP.
  *
- * Over TCP the device's window is all the flow control there is. Over UDP `SendWindow` finds what was lost and how much
- * may be on its way.
+ * Over TCP the device's window is all the flow control there is. Over UDP `SendWindow` finds what was lost, and paces.
  */
 export class WindowedSender {
   readonly #link: TransferLink
@@ -63,6 +63,8 @@ export class WindowedSender {
   #startedAt: Millis = 0
   #deadline: Millis = 0
   #congestedUntil: Millis | undefined
+  /** What the start took to be acknowledged: a first idea of the link. */
+  #roundTrip: Millis | undefined
 
   /**
    * @param file the complete OTA binary, kept until the end of the transfer
@@ -114,6 +116,7 @@ export class WindowedSender {
     if (message.type === coapType.ack) {
       if (!acknowledges(message, this.#request)) return false
       if (message.code !== code.empty) this.#response(message, now)
+      else if (this.#stage === 'start') this.#startTook(now)
       return true
     }
     if (!answers(message, this.#request.token)) return false
@@ -131,7 +134,7 @@ export class WindowedSender {
       return
     }
     if (this.#stage !== 'transfer') return
-    this.#window?.probe(now)
+    this.#window?.poll(now)
     this.#congestedUntil = undefined
     this.#fill(now)
   }
@@ -140,8 +143,9 @@ export class WindowedSender {
   nextDeadline(): Millis | undefined {
     if (this.#stage === 'idle' || this.#stage === 'ended') return undefined
     if (this.#stage !== 'transfer') return this.#deadline
-    const probe = this.#window?.probeAt ?? Number.POSITIVE_INFINITY
-    return Math.min(this.#deadline, probe, this.#congestedUntil ?? Number.POSITIVE_INFINITY)
+    // While the link is congested nothing is sent, whatever would be due.
+    const next = this.#congestedUntil ?? this.#window?.nextDeadline() ?? Number.POSITIVE_INFINITY
+    return Math.min(this.#deadline, next)
   }
 
   /** Ends the transfer and tells the device. @param discard the device need not keep what it has */
@@ -155,6 +159,12 @@ export class WindowedSender {
   /** The connection is lost. */
   disconnected(): void {
     if (this.#stage !== 'ended') this.#fail(systemError.aborted, 'the connection was lost during the update')
+  }
+
+  /** After the first retransmission nobody knows which transmission was acknowledged (RFC 7252, section 4.8). */
+  #startTook(now: Millis): void {
+    const took = now - this.#startedAt
+    if (took < rfcLimits.ackTimeout) this.#roundTrip ??= took
   }
 
   #response(message: CoapMessage, now: Millis): void {
@@ -183,7 +193,7 @@ export class WindowedSender {
     const count = Math.ceil((this.#file.length - offset) / this.#chunkSize)
     // More than the protocol's window would only be buffered on the way.
     const limit = Math.min(window, Math.floor(receiveWindow / minChunkSize))
-    this.#window = new SendWindow(count, limit, this.#link.reliable)
+    this.#window = new SendWindow(count, limit, this.#link.reliable, this.#roundTrip)
     this.#handlers.accepted?.(offset)
     if (this.#is('transfer')) this.#fill(now)
   }
