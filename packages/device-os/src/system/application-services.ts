@@ -27,7 +27,12 @@ export interface ServiceOptions {
   showLed(red: number, green: number, blue: number): void
 }
 
-export function createServices(options: ServiceOptions): Services {
+export interface RunningServices extends Services {
+  /** Ends what goes on by itself. */
+  stop(): void
+}
+
+export function createServices(options: ServiceOptions): RunningServices {
   const { hal, state, cloud, indicator } = options
   const limit = new RateLimit(eventsPerBurst, burst)
   let vitalsTimer: Timer | undefined
@@ -58,6 +63,10 @@ export function createServices(options: ServiceOptions): Services {
     setKeepAlive: (seconds) => cloud.setKeepAlive(seconds * 1000),
     sendVitals: () => cloud.sendVitals(),
     scheduleVitals,
+    stop: () => {
+      scheduleVitals(0)
+      indicator.listener = undefined
+    },
     setUpdatesEnabled: (enabled) => {
       state.set('updatesEnabled', enabled ? 1 : 0)
       cloud.sayUpdatesEnabled()

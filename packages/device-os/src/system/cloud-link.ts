@@ -95,7 +95,6 @@ export class CloudLink {
         event: (name, data, contentType) => handlers.event(name, data, contentType),
         time: (seconds) => this.#time(seconds),
         signal: (on) => handlers.signal(on),
-        updating: () => {},
       },
     })
   }

@@ -46,8 +46,6 @@ export interface ConnectionHandlers {
   event(name: string, data: Uint8Array, contentType: number): void
   time(unixSeconds: number): void
   signal(on: boolean): void
-  /** An update is being received, or no more. */
-  updating(active: boolean): void
 }
 
 export interface ConnectionOptions {

@@ -10,7 +10,7 @@ import { systemEventConstants as systemEvent } from '../wiring/constants.ts'
 import type { ReportedError } from '../wiring/messages.ts'
 import { SharedState } from '../wiring/shared-state.ts'
 import { ApplicationLink } from './application-link.ts'
-import { createServices } from './application-services.ts'
+import { createServices, type RunningServices } from './application-services.ts'
 import { cloudCommand } from './cloud-events.ts'
 import { CloudLink } from './cloud-link.ts'
 import type { ConnectionStatus } from './communication.ts'
@@ -48,6 +48,7 @@ export class DeviceSystem implements RunningSystem {
   readonly #cloud: CloudLink
   readonly #application: ApplicationLink | undefined
   readonly #timers = new Set<Timer>()
+  #services: RunningServices | undefined
   #heldReset: ResetRequest | undefined
   #ending = false
 
@@ -125,21 +126,25 @@ export class DeviceSystem implements RunningSystem {
   }
 
   #initState(): void {
-    const { hal, decision } = this.#input
+    const { decision } = this.#input
     this.#state.set('updatesEnabled', 1)
     this.#state.set('resetEnabled', 1)
     this.#state.set('resetReason', resetReasonCode(decision.resetReason))
     this.#state.set('resetReasonData', decision.resetData)
+    this.#copyTime()
+    if (decision.mode === 'safe') this.#log('warn', `safe mode: ${decision.why}`)
+  }
+
+  /** The clock of the machine may be set under the system. */
+  #copyTime(): void {
+    const { hal } = this.#input
     const unixTime = hal.unixTime()
     if (unixTime !== undefined) this.#state.setNumber('timeOffset', unixTime - hal.now() / 1000)
   }
 
   #startApplication(api: ApiModule): ApplicationLink | undefined {
-    const { hal, flash, decision, runApplication } = this.#input
-    if (this.#safe) {
-      this.#log('warn', `safe mode: ${decision.why}`)
-      return undefined
-    }
+    const { hal, flash, runApplication } = this.#input
+    if (this.#safe) return undefined
     const user = flash.installed().find((module) => module.function === 'user_part')
     if (user === undefined) return undefined
     const services = createServices({
@@ -153,6 +158,7 @@ export class DeviceSystem implements RunningSystem {
       resetEnabled: () => this.#resetAllowed(),
       showLed: (red, green, blue) => this.#application?.led(red, green, blue),
     })
+    this.#services = services
     const link = new ApplicationLink({
       hal,
       run: runApplication,
@@ -264,6 +270,7 @@ export class DeviceSystem implements RunningSystem {
     const wait = Math.max(shown, panicWait(this.#input.flash, application))
     this.#log('error', `the application failed: ${error.stack ?? error.message}`)
     this.#log('error', `panic ${code}; reset in ${Math.round(wait / 1000)} s`)
+    this.#services?.stop()
     this.#application?.terminate().catch((failure: unknown) => this.#log('error', String(failure)))
     this.#later(wait, () => this.#reset({ reason: 'panic', data: code }, false))
   }
@@ -274,6 +281,7 @@ export class DeviceSystem implements RunningSystem {
     const { total, used } = hal.memory()
     this.#state.setNumber('memoryTotal', total)
     this.#state.setNumber('memoryUsed', used)
+    this.#copyTime()
     this.#later(tick, () => this.#tick())
   }
 
@@ -289,6 +297,7 @@ export class DeviceSystem implements RunningSystem {
     this.#ending = true
     for (const timer of this.#timers) timer.cancel()
     this.#timers.clear()
+    this.#services?.stop()
     this.#indicator.stop()
     this.#cloud.close()
     await this.#application?.terminate()

@@ -3,7 +3,7 @@ import { apiMembers } from './api-manifest.ts'
 
 const firstSentence = (doc: string): string => {
   const text = doc.replaceAll('\n', ' ')
-  const end = text.search(/\.( |$)/)
+  const end = text.search(/(?<!e\.g)\.( |$)/)
   return end < 0 ? text : text.slice(0, end + 1)
 }
 

@@ -65,7 +65,6 @@ function setUp(options: Setup = {}) {
       event: () => {},
       time: () => {},
       signal: () => {},
-      updating: () => {},
     },
   })
   const clouds: TestCloudConnection[] = []

@@ -269,7 +269,6 @@ export class TcpConnection implements Connection {
         event: (name, data, contentType) => handlers.event(name, data, contentType),
         time: (unixTime) => handlers.time(unixTime),
         signal: (on) => handlers.signal(on),
-        updating: (active) => handlers.updating(active),
         closed: (error) => this.#failed(link, link.session?.ready === true ? 'session' : 'hello', error),
       },
     })
