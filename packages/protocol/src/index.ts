@@ -16,6 +16,29 @@ export {
   uintOption,
   uriPath,
 } from './coap/options.ts'
+export type { HandshakeLimits } from './dtls/admission.ts'
+export { defaultHandshakeLimits } from './dtls/admission.ts'
+export type { DtlsClientHandlers, DtlsClientOptions, DtlsDialect } from './dtls/client.ts'
+export { DtlsClient, maxFruitlessResumes } from './dtls/client.ts'
+export type { DropCounters, DropReason } from './dtls/drops.ts'
+export {
+  ecPrivateKeyDer,
+  ecPublicKeyDer,
+  ecPublicKeyFromDer,
+  ecPublicKeySize,
+  generateEcKey,
+  isEcPublicKey,
+  loadEcPrivateKey,
+} from './dtls/ec-keys.ts'
+export type { DtlsHandshakeStep } from './dtls/handshake-step.ts'
+export { dtlsHandshakeStepHints } from './dtls/handshake-step.ts'
+export { DtlsListener } from './dtls/listener.ts'
+export type { DtlsListenerHandlers, DtlsListenerOptions, SessionKey } from './dtls/listener-options.ts'
+export { cidSize, maxPlaintext as maxDtlsMessageSize } from './dtls/profile.ts'
+export type { ParsedDatagram } from './dtls/record.ts'
+export { parseDatagram } from './dtls/record.ts'
+export { DtlsSession, defaultSequenceReserve } from './dtls/session.ts'
+export { cidNode } from './dtls/session-table.ts'
 export type { JsonValue } from './messages/cbor.ts'
 export { cborToJson, decodeCbor, encodeCbor, jsonToCbor } from './messages/cbor.ts'
 export { contentFormat, dataAsCbor, dataAsText, isStructured, isTextual } from './messages/content-format.ts'

@@ -1,0 +1,229 @@
+import { createSecretKey } from 'node:crypto'
+import { ProtocolError } from '../protocol-error.ts'
+import { type Ccm, CcmCipher, type CcmKey, fitsHot, HotCcmCipher } from './ccm.ts'
+import { type Heat, type Hot, type HotPool, newHeat } from './hot-pool.ts'
+import { keyBlockSize } from './prf.ts'
+import {
+  cidSize,
+  contentType,
+  dtlsVersion,
+  explicitNonceSize,
+  maxPlaintext,
+  maxSequence,
+  recordHeaderSize,
+  tagSize,
+} from './profile.ts'
+import { type DtlsRecord, writeNumber } from './record.ts'
+import { ReplayWindow } from './replay-window.ts'
+
+/** The only epoch with keys: there is no renegotiation. */
+export const protectedEpoch = 1
+
+/** What a record held. */
+export interface OpenedRecord {
+  /** 20 to 23, also for records of type 25. */
+  readonly type: number
+  /** In memory of its own. */
+  readonly content: Uint8Array
+  /** No record with a higher number came before: only such a one may say that the other end has moved. */
+  readonly newest: boolean
+}
+
+/** Why a record was left unread. */
+export type OpenFailure = 'epoch' | 'replay' | 'malformed' | 'too-large' | 'mac'
+
+/** What survives of a connection: enough to go on without a handshake. */
+export interface ProtectionState {
+  readonly keyBlock: Uint8Array
+  readonly cid: Uint8Array | undefined
+  readonly sendSequence: number
+  readonly window: { readonly top: number; readonly high: number; readonly low: number }
+}
+
+export interface ProtectionOptions extends ProtectionState {
+  readonly end: 'client' | 'server'
+  readonly hotPool?: HotPool | undefined
+}
+
+/**
+ * The protected records of one connection, both directions (device-protocol.md 2.4).
+ *
+ * The connection id goes one way: the device puts the server's into its records, the server's records have none.
+ */
+export class RecordProtection implements Hot {
+  readonly #keyBlock: Uint8Array
+  readonly #end: 'client' | 'server'
+  readonly #cid: Uint8Array | undefined
+  readonly #window: ReplayWindow
+  readonly #writeKey: CcmKey
+  readonly #readKey: CcmKey
+  readonly #pool: HotPool | undefined
+  readonly #heat: Heat = newHeat()
+  #hotWrite: Ccm | undefined
+  #hotRead: Ccm | undefined
+  #next: number
+  #limit = maxSequence
+  #reserved = 0
+
+  constructor(options: ProtectionOptions) {
+    const { keyBlock, end } = options
+    if (keyBlock.length !== keyBlockSize) throw new RangeError(`a key block has ${keyBlockSize} bytes`)
+    this.#keyBlock = keyBlock
+    this.#end = end
+    this.#cid = options.cid
+    this.#window = ReplayWindow.restore(options.window)
+    this.#next = options.sendSequence
+    this.#pool = options.hotPool
+    const client = { key: createSecretKey(keyBlock.subarray(0, 16)), salt: keyBlock.subarray(32, 36) }
+    const server = { key: createSecretKey(keyBlock.subarray(16, 32)), salt: keyBlock.subarray(36, 40) }
+    this.#writeKey = end === 'client' ? client : server
+    this.#readKey = end === 'client' ? server : client
+  }
+
+  /** The server's connection id, if there is one. */
+  get cid(): Uint8Array | undefined {
+    return this.#cid
+  }
+
+  /** Sequence number of the next record to be sent. */
+  get sendSequence(): number {
+    return this.#next
+  }
+
+  /**
+   * Sequence numbers must be reserved in storage again soon: half of what `reserve` gave is used up. Never true before
+   * the first `reserve`.
+   */
+  get reserveLow(): boolean {
+    return this.#limit !== maxSequence && this.#limit - this.#next < this.#reserved / 2
+  }
+
+  /**
+   * Reserves sequence numbers and gives the state from which a later life of this connection may go on: it starts behind
+   * all numbers that this one can still use. From now on this one stops at them, unless it reserves anew.
+   */
+  reserve(count: number): ProtectionState {
+    this.#reserved = count
+    this.#limit = Math.min(this.#next + count, maxSequence)
+    return { keyBlock: this.#keyBlock, cid: this.#cid, sendSequence: this.#limit, window: this.#window.state() }
+  }
+
+  /**
+   * Makes a whole record.
+   *
+   * @throws ProtocolError `record-too-large`; `sequence-reserve` when the reserved sequence numbers are used up
+   */
+  seal(type: number, content: Uint8Array): Uint8Array {
+    if (content.length > maxPlaintext) {
+      throw new ProtocolError('record-too-large', `${content.length} bytes are above ${maxPlaintext} of a record`)
+    }
+    if (this.#next >= this.#limit) {
+      throw new ProtocolError('sequence-reserve', 'the session was not stored in time and must not send any more')
+    }
+    const cid = this.#end === 'client' ? this.#cid : undefined
+    const plaintext = cid === undefined ? content : innerPlaintext(type, content)
+    const outerType = cid === undefined ? type : contentType.connectionId
+    const headerSize = recordHeaderSize + (cid?.length ?? 0)
+    const sealedSize = plaintext.length + tagSize
+    const out = new Uint8Array(headerSize + explicitNonceSize + sealedSize)
+    out[0] = outerType
+    out[1] = dtlsVersion >>> 8
+    out[2] = dtlsVersion & 0xff
+    writeNumber(out, 3, protectedEpoch, this.#next++)
+    if (cid !== undefined) out.set(cid, 11)
+    out[headerSize - 2] = (explicitNonceSize + sealedSize) >>> 8
+    out[headerSize - 1] = explicitNonceSize + sealedSize
+    const number = out.subarray(3, 11)
+    out.set(number, headerSize)
+    const aad = associatedData(number, outerType, cid, plaintext.length)
+    const nonce = nonceOf(this.#writeKey.salt, number)
+    this.#cipher('write', plaintext.length, aad.length).seal(nonce, aad, plaintext, out, headerSize + explicitNonceSize)
+    return out
+  }
+
+  /** Opens one record. Only an authentic one changes anything. */
+  open(record: DtlsRecord): OpenedRecord | OpenFailure {
+    if (record.epoch !== protectedEpoch) return 'epoch'
+    const { body } = record
+    const size = body.length - explicitNonceSize - tagSize
+    if (size < 0 || (record.cid === undefined) !== (this.#end === 'client' || this.#cid === undefined))
+      return 'malformed'
+    // Inner plaintext carries a type and up to 15 bytes of padding, and other clients may pad to more.
+    if (size > maxPlaintext + (record.cid === undefined ? 0 : 256)) return 'too-large'
+    if (!this.#window.accepts(record.sequence)) return 'replay'
+    const aad = associatedData(record.number, record.type, record.cid, size)
+    const nonce = nonceOf(this.#readKey.salt, body.subarray(0, explicitNonceSize))
+    const plaintext = this.#cipher('read', size, aad.length).open(nonce, aad, body.subarray(explicitNonceSize))
+    if (plaintext === undefined) return 'mac'
+    const newest = record.sequence > this.#window.top
+    this.#window.add(record.sequence)
+    return finish(record, plaintext, newest)
+  }
+
+  heat(): void {
+    this.#hotWrite = new HotCcmCipher(this.#writeKey.key)
+    this.#hotRead = new HotCcmCipher(this.#readKey.key)
+  }
+
+  cool(): void {
+    this.#hotWrite = undefined
+    this.#hotRead = undefined
+    this.#heat.place = undefined
+  }
+
+  /** The connection has ended: its long-lived ciphers may go. */
+  dispose(): void {
+    this.#pool?.leave(this.#heat, this)
+  }
+
+  #cipher(direction: 'read' | 'write', size: number, aadSize: number): Ccm {
+    this.#pool?.touch(this.#heat, this)
+    const hot = direction === 'read' ? this.#hotRead : this.#hotWrite
+    if (hot !== undefined && size <= hotLimit && fitsHot(size, aadSize)) return hot
+    return new CcmCipher((direction === 'read' ? this.#readKey : this.#writeKey).key)
+  }
+}
+
+/** Plaintexts up to this size are faster with long-lived ciphers. */
+const hotLimit = 600
+
+function finish(record: DtlsRecord, plaintext: Uint8Array, newest: boolean): OpenedRecord | OpenFailure {
+  if (record.cid === undefined) return { type: record.type, content: plaintext, newest }
+  let end = plaintext.length - 1
+  while (end >= 0 && plaintext[end] === 0) end--
+  const type = plaintext[end]
+  if (type === undefined) return 'malformed'
+  if (end > maxPlaintext) return 'too-large'
+  return { type, content: plaintext.subarray(0, end), newest }
+}
+
+/** Content, type, and zeros up to a multiple of 16, as real devices do it (device-protocol.md 2.4, 8.2). */
+function innerPlaintext(type: number, content: Uint8Array): Uint8Array {
+  const inner = new Uint8Array((content.length + 1 + 15) & ~15)
+  inner.set(content)
+  inner[content.length] = type
+  return inner
+}
+
+/** RFC 5246 6.2.3.3, and the layout of draft-05 with a connection id (device-protocol.md 2.4). */
+function associatedData(number: Uint8Array, type: number, cid: Uint8Array | undefined, size: number): Uint8Array {
+  const aad = new Uint8Array(cid === undefined ? 13 : 14 + cidSize)
+  aad.set(number)
+  aad[8] = type
+  aad[9] = dtlsVersion >>> 8
+  aad[10] = dtlsVersion & 0xff
+  if (cid !== undefined) {
+    aad.set(cid, 11)
+    aad[11 + cidSize] = cidSize
+  }
+  aad[aad.length - 2] = size >>> 8
+  aad[aad.length - 1] = size
+  return aad
+}
+
+function nonceOf(salt: Uint8Array, explicit: Uint8Array): Uint8Array {
+  const nonce = new Uint8Array(12)
+  nonce.set(salt)
+  nonce.set(explicit, 4)
+  return nonce
+}

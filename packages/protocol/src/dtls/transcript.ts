@@ -1,0 +1,22 @@
+import { createHash } from 'node:crypto'
+import { encodeHandshake, type HandshakeMessage } from './handshake-message.ts'
+
+/**
+ * All messages of a handshake that count, as if none was fragmented (RFC 6347 4.2.6); HelloVerifyRequest and the
+ * ClientHello before it do not. Kept as bytes, since a signature over them needs the bytes; there are about 700.
+ */
+export class Transcript {
+  readonly #parts: Uint8Array[] = []
+
+  add(message: HandshakeMessage): void {
+    this.#parts.push(encodeHandshake(message))
+  }
+
+  bytes(): Uint8Array {
+    return Buffer.concat(this.#parts)
+  }
+
+  hash(): Uint8Array {
+    return createHash('sha256').update(this.bytes()).digest()
+  }
+}
