@@ -76,6 +76,8 @@ export class BenchDevice implements UpdateTarget {
   readonly socket: Socket
   /** What the last update's start said. */
   request: UpdateRequest | undefined
+  /** Called when an update begins; its answer stays here until the socket is uncorked. */
+  updating: (() => void) | undefined
   /** Called when an update is there and its result known to the cloud. */
   updated: (() => void) | undefined
   readonly #kind: DeviceKind
@@ -179,6 +181,8 @@ export class BenchDevice implements UpdateTarget {
 
   begin(request: UpdateRequest): { offset: number } {
     this.request = request
+    this.socket.cork()
+    this.updating?.()
     return { offset: 0 }
   }
 

@@ -21,7 +21,8 @@ export async function measureConnect(count: number, profile: ProfileFolder): Pro
     const bareBetween = await rsa.cpuDuring(() => rsa.ask('handshakes', rounds))
     const known = await cloud.process.cpuDuring(() => connectAndLeave(cloud, 1, count))
     const bareAfter = await rsa.cpuDuring(() => rsa.ask('handshakes', rounds))
-    await cloud.process.profile(profile, 'connect', () => connectAndLeave(cloud, 1, count))
+    await cloud.process.profile(profile, 'connect-known', () => connectAndLeave(cloud, 1, count))
+    await cloud.process.profile(profile, 'connect-new', () => connectAndLeave(cloud, 2, count))
 
     const perDevice = (seconds: number, devices = count): number => (seconds * 1_000) / devices
     const figure = {

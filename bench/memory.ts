@@ -40,18 +40,19 @@ export async function measureMemory(counts: readonly number[]): Promise<Figure[]
         name: `memory, ${count.toLocaleString('en-US')} devices`,
         unit: 'KB / device',
         better: 'less',
-        value: rss,
-        ...(limit && { limit: limit.rss }),
-        limitIs: 'a bare socket of node:net',
+        // Pages that were free already at the baseline hide what they hold now: the heap tells then.
+        value: Math.max(rss, heap + external),
+        ...(limit && { limit: Math.max(limit.rss, limit.heap + limit.external) }),
+        limitIs: 'a bare socket of node:net; the larger of resident memory and heap with external, each',
         before: 66,
         goal: 12,
         count,
         details: {
-          'resident (the figure)': rss,
+          resident: rss,
           heap,
           external,
+          'bare resident': limit?.rss ?? 0,
           'bare heap': limit?.heap ?? 0,
-          'bare external': limit?.external ?? 0,
         },
       })
     }
