@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { acceptsUpdate } from '../dependencies/acceptance.ts'
-import { installedModules } from '../dependencies/installed.ts'
+import { type InstalledModules, installedModules } from '../dependencies/installed.ts'
 import { missingDependencies } from '../dependencies/missing.ts'
 import type { DescribedModule, SystemDescribe } from '../describe.ts'
 import { describeOf, release, short } from '../fixtures/notation.ts'
@@ -11,7 +11,7 @@ import type { Platform } from '../platforms/platform.ts'
 import { platformByName } from '../platforms/platforms.ts'
 import { deviceOsReleases } from '../versions/device-os-releases.ts'
 import type { CatalogueModule } from './catalogue.ts'
-import { planHealing } from './planner.ts'
+import { createPlanner, planHealing, withModule } from './planner.ts'
 
 function platform(name: string): Platform {
   const found = platformByName(name)
@@ -151,7 +151,7 @@ describe('the planner', () => {
       plan('p2', 'b0@2101(b2@5) b1@2 b2@5 s1@5301(b0@2100) u1@6(s1@6201)', catalogue),
       'b2@10 b0@3101 s1@6201',
     )
-    assert.match(plan('p2', 'b0@2101 b1@2 s1@5301(b1@3)', catalogue), /the catalogue has no bootloader 1@3/)
+    assert.match(plan('p2', 'b0@2101 b1@2 u1@6(b1@3)', catalogue), /the catalogue has no bootloader 1@3/)
   })
 
   it('uses no module of another platform, and no application', () => {
@@ -175,33 +175,57 @@ describe('the planner', () => {
     assert.equal(plan('linux', 'b0@1 s1@2 s2@1 u1@1(s2@2)', catalogue), 's2@3')
   })
 
-  it('gives up on a catalogue that would take forever', () => {
-    // A bootloader that needs itself, and many states in which it is tried.
+  it('replaces a module whose need is not to be had by a newer one without it', () => {
+    const catalogue = release('argon', '6.0.0', 'b0@3000 s1@6000(a0@202,b0@3000)')
+    const installed = 'b0@502 s1@1512(a0@202,b0@9999) a0@202 u1@6(s1@1512)'
+    assert.equal(plan('argon', installed, catalogue), 'b0@3000 s1@6000')
+  })
+
+  it('answers at once where a search through all combinations would take forever', () => {
+    // Three parts in 200 versions each, and an application that needs a bootloader which needs itself.
     const parts = [1, 2, 3].flatMap((index) =>
-      Array.from({ length: 60 }, (_, i) => release('electron', `1.${index}.${i}`, `s${index}@${i + 10}`)).flat(),
+      Array.from({ length: 200 }, (_, i) => release('electron', `1.${index}.${i}`, `s${index}@${i + 10}`)).flat(),
     )
     const catalogue = [...parts, ...release('electron', '2.0.0', 'b0@9(b0@9)')]
     assert.match(
       plan('electron', 'b0@1 s1@1 s2@1 s3@1 u1@1(b0@9,s1@10,s2@10,s3@10)', catalogue),
-      /among the first 2000 combinations/,
+      /no order of updates is accepted by the device: bootloader 0@9 needs bootloader 0@9$/,
     )
   })
 
-  it('makes plans that a device accepts step by step, that can be made anew after each, and that end', () => {
+  it('finds a plan through a hundred stepping stones', () => {
+    // Each part needs the version of the other one before it.
+    const catalogue = Array.from({ length: 50 }, (_, i) => i + 2).flatMap((v) =>
+      release('linux', `1.0.${v}`, `s1@${v}(s2@${v - 1}) s2@${v}(s1@${v})`),
+    )
+    const result = planHealing(platform('linux'), describeOf('b0@1 s1@1 s2@1 u1@1(s2@51)'), catalogue)
+    assert.equal(result.ok && result.steps.length, 100)
+  })
+
+  it('leaves a damaged part nothing older, and heals it even when nothing needs it', () => {
+    const damagedAs = (text: string, damaged: string) => ({
+      modules: describeOf(text).modules.map((m) => (short(m) === damaged ? { ...m, passed: 28 } : m)),
+    })
+    assert.equal(plan('linux', damagedAs('b0@100 s1@1000(b0@100) s2@1000(s1@1000)', 's2@1000'), linux), 's2@1000')
+    const withNewer = damagedAs('b0@101 s1@1101(b0@101) s2@1101(s1@1101) u1@1(s2@1000)', 's2@1101')
+    assert.equal(plan('linux', withNewer, linux), 's2@1101')
+  })
+
+  it('plans whenever there is a plan, by steps that a device accepts, and anew after each', () => {
     const version = fc.integer({ min: 1, max: 4 })
     const target = fc.constantFrom('b0', 's1', 's2')
     const dependency = fc.tuple(target, version).map(([name, v]) => `${name}@${v}`)
-    // A bootloader comes first: a device does not enforce it as a second dependency, and so could take
-    // a stepping stone that leaves it with a need that nothing meets.
-    const module = fc
-      .tuple(target, version, fc.uniqueArray(dependency, { maxLength: 2, selector: (text) => text.slice(0, 2) }))
-      .map(([name, v, deps]) => `${name}@${v}(${deps.sort().join()})`)
+    const dependencies = fc.uniqueArray(dependency, { maxLength: 2, selector: (text) => text.slice(0, 2) })
+    const module = fc.tuple(target, version, dependencies).map(([name, v, deps]) => `${name}@${v}(${deps.join()})`)
     const releases = fc.array(fc.uniqueArray(module, { minLength: 1, maxLength: 3 }), { maxLength: 6 })
+    const tags = fc.array(fc.constantFrom('', '-rc.1'), { minLength: 6, maxLength: 6 })
+    const device = fc.tuple(dependencies, dependencies, dependencies, dependencies)
     fc.assert(
-      fc.property(releases, fc.array(dependency, { minLength: 1, maxLength: 2 }), (lists, needs) => {
-        const catalogue = lists.flatMap((list, i) => release('linux', `1.0.${i}`, list.join(' ')))
-        let describe = describeOf(`b0@1 s1@1(b0@1) s2@1(s1@1) u1@1(${needs.join()})`)
+      fc.property(releases, tags, device, (lists, pre, [ofB, of1, of2, needs]) => {
+        const catalogue = lists.flatMap((list, i) => release('linux', `1.0.${i}${pre[i]}`, list.join(' ')))
+        let describe = describeOf(`b0@1(${ofB.join()}) s1@1(${of1.join()}) s2@1(${of2.join()}) u1@1(${needs.join()})`)
         const first = planHealing(platform('linux'), describe, catalogue)
+        assert.equal(first.ok, canHeal(platform('linux'), installedModules(describe), catalogue))
         if (!first.ok) return
         // Three modules of four versions: no more steps than that.
         for (let sent = 0; sent <= 9; sent++) {
@@ -220,4 +244,58 @@ describe('the planner', () => {
       { numRuns: fuzzRuns },
     )
   })
+
+  it('plans the fewest steps that there are among final releases', () => {
+    const version = fc.integer({ min: 2, max: 4 })
+    const target = fc.constantFrom('b0', 's1', 's2')
+    const dependency = fc.tuple(target, version).map(([name, v]) => `${name}@${v}`)
+    const dependencies = fc.uniqueArray(dependency, { maxLength: 2, selector: (text) => text.slice(0, 2) })
+    const module = fc.tuple(target, version, dependencies).map(([name, v, deps]) => `${name}@${v}(${deps.join()})`)
+    const modules = fc.uniqueArray(module, { maxLength: 9, selector: (text) => text.slice(0, 4) })
+    fc.assert(
+      fc.property(modules, dependencies, (list, needs) => {
+        // All in one release, and every version named: everything is a candidate.
+        const catalogue = release('linux', '1.0.0', list.join(' ') || 'b0@1')
+        const installed = installedModules(describeOf(`b0@1 s1@1 s2@1 u1@1(${needs.join()})`))
+        const planner = createPlanner(platform('linux'), catalogue)
+        const result = planner.plan({ installed })
+        const fewest = fewestSteps(platform('linux'), installed, catalogue)
+        if (result.ok && result.steps.length > 0) assert.equal(result.steps.length, fewest)
+        else assert.equal(result.ok ? 0 : undefined, fewest)
+      }),
+      { numRuns: fuzzRuns },
+    )
+  })
 })
+
+/** Whether any order of upgrades leaves nothing missing, by trying all of them. */
+function canHeal(on: Platform, installed: InstalledModules, catalogue: readonly CatalogueModule[]): boolean {
+  return fewestSteps(on, installed, catalogue) !== undefined
+}
+
+function fewestSteps(on: Platform, start: InstalledModules, catalogue: readonly CatalogueModule[]): number | undefined {
+  const seen = new Set<string>()
+  let front = [start]
+  for (let steps = 0; front.length > 0; steps++) {
+    const next: InstalledModules[] = []
+    for (const installed of front) {
+      if (missingDependencies({ modules: installed.map(asDescribed) }).length === 0) return steps
+      for (const module of catalogue) {
+        const current = installed.find((m) => m.function === module.function && m.index === module.index)
+        if (current && current.version >= module.version) continue
+        if (!acceptsUpdate(on, installed, module)) continue
+        const after = withModule(installed, module)
+        const key = JSON.stringify(after.map((m) => [m.function, m.index, m.version, m.dependencies]))
+        if (seen.has(key)) continue
+        seen.add(key)
+        next.push(after)
+      }
+    }
+    front = next
+  }
+  return undefined
+}
+
+function asDescribed(module: InstalledModules[number]): DescribedModule {
+  return { ...describeOf('b0@1').modules[0], ...module } as DescribedModule
+}

@@ -1,11 +1,12 @@
 /**
- * Which modules heal a device, and in which order (modules-and-platforms.md 5.2): the shortest
+ * Which modules a device needs, and in which order (modules-and-platforms.md 5.2): the shortest
  * sequence, each step of which the device accepts in the state that the steps before have left, and
  * after which nothing is missing. Upgrades only.
  *
- * It is a breadth-first search over what is installed. Walking dependencies from the deepest up is
- * not enough: system parts of Gen 2 need each other, Tracker's system part and NCP do as well, and a
- * device accepts some modules that it then does not boot.
+ * Walking dependencies from the deepest up is not enough: system parts of Gen 2 need each other,
+ * Tracker's system part and NCP do as well, and a device accepts some modules that it then does not
+ * boot. So it is a search (shortest.ts), among few modules if they do (candidates.ts), and only where
+ * it is known that there is a plan (reachable.ts).
  */
 
 import { acceptsUpdate } from '../dependencies/acceptance.ts'
@@ -14,129 +15,198 @@ import {
   type InstalledModule,
   type InstalledModules,
   installedModules,
+  satisfies,
 } from '../dependencies/installed.ts'
 import { missingDependenciesOf } from '../dependencies/missing.ts'
-import type { SystemDescribe } from '../describe.ts'
-import { type ModuleDependency, type ModuleFunction, moduleLabel } from '../module-function.ts'
+import { type SystemDescribe, validity } from '../describe.ts'
+import { type ModuleDependency, moduleLabel } from '../module-function.ts'
 import type { Platform } from '../platforms/platform.ts'
-import { slotOf } from '../platforms/platforms.ts'
 import { breadths, findCandidates } from './candidates.ts'
 import type { CatalogueModule } from './catalogue.ts'
+import { type CatalogueIndex, indexCatalogue, slotKey } from './catalogue-index.ts'
+import { explainObstacles, findObstacles, type Obstacle } from './impossible.ts'
+import { compileProblem } from './problem.ts'
+import { reach, withoutNeedless } from './reachable.ts'
+import { shortestPlan } from './shortest.ts'
 
 export type Plan =
   /** `steps[0]` is the module to send next; without steps there is nothing to heal. */
   | { readonly ok: true; readonly steps: readonly CatalogueModule[]; readonly missing: readonly ModuleDependency[] }
-  | { readonly ok: false; readonly reason: string; readonly missing: readonly ModuleDependency[] }
+  | {
+      readonly ok: false
+      readonly reason: string
+      readonly missing: readonly ModuleDependency[]
+      /** What `reason` says, as data. */
+      readonly obstacles: readonly Obstacle[]
+    }
+
+/** What a plan starts from. */
+export interface PlanRequest {
+  readonly installed: InstalledModules
+  /** What the device shall have, besides what its modules need. */
+  readonly needs?: readonly ModuleDependency[]
+  /** Device protection is on (4.8). */
+  readonly protected?: boolean
+  /** Modules that are there but damaged, in the versions that they say: nothing older takes their place. */
+  readonly damaged?: readonly ModuleDependency[]
+}
+
+/** Plans for devices of one platform with one catalogue. Devices in the same state share a plan. */
+export interface Planner {
+  readonly platform: Platform
+  plan(request: PlanRequest): Plan
+  /** A module of the catalogue by its number: the file of the newest final release, else of the highest. */
+  find(module: ModuleDependency): CatalogueModule | undefined
+}
+
+/** Plans that are kept, for fleets in which many devices are in the same state. */
+const rememberedPlans = 20_000
+
+/** @param catalogue modules of any platform; those of others are not looked at */
+export function createPlanner(platform: Platform, catalogue: readonly CatalogueModule[]): Planner {
+  let open: CatalogueIndex | undefined
+  let secured: CatalogueIndex | undefined
+  const indexOf = (isProtected: boolean): CatalogueIndex => {
+    if (isProtected) {
+      secured ??= indexCatalogue(platform, catalogue, { protected: true })
+      return secured
+    }
+    open ??= indexCatalogue(platform, catalogue, { protected: false })
+    return open
+  }
+  const plans = new Map<string, Plan>()
+  return {
+    platform,
+    find: (module) => indexOf(false).find(module)?.module,
+    plan(request) {
+      const key = signature(request)
+      const known = plans.get(key)
+      if (known) return known
+      const plan = makePlan(platform, indexOf(request.protected === true), request)
+      if (plans.size >= rememberedPlans) plans.delete(plans.keys().next().value ?? '')
+      plans.set(key, plan)
+      return plan
+    },
+  }
+}
+
+const planners = new WeakMap<readonly CatalogueModule[], Map<number, { planner: Planner; size: number }>>()
+
+/** The planner of a platform and catalogue; the same one for the same catalogue. */
+export function plannerOf(platform: Platform, catalogue: readonly CatalogueModule[]): Planner {
+  const ofCatalogue = planners.get(catalogue) ?? new Map<number, { planner: Planner; size: number }>()
+  planners.set(catalogue, ofCatalogue)
+  const known = ofCatalogue.get(platform.id)
+  if (known && known.size === catalogue.length && known.planner.platform === platform) return known.planner
+  const planner = createPlanner(platform, catalogue)
+  ofCatalogue.set(platform.id, { planner, size: catalogue.length })
+  return planner
+}
 
 /**
  * Plans the healing of a device from its describe. Send `steps[0]` only, then plan anew from the next
  * describe: the device has the last word.
  *
- * @param catalogue modules of any platform; those of others are not looked at
+ * @param catalogue modules of any platform; those of others are not looked at. It must not be changed
+ *   afterwards, other than by adding to it.
  */
 export function planHealing(platform: Platform, describe: SystemDescribe, catalogue: readonly CatalogueModule[]): Plan {
-  const installed = installedModules(describe)
-  const missing = missingDependenciesOf(installed)
+  return plannerOf(platform, catalogue).plan(requestOf(platform, describe, catalogue))
+}
+
+/** What a describe gives a plan to start from. */
+export function requestOf(
+  platform: Platform,
+  describe: SystemDescribe,
+  catalogue: readonly CatalogueModule[],
+  needs: readonly ModuleDependency[] = [],
+): PlanRequest {
+  const planner = plannerOf(platform, catalogue)
+  const damaged = damagedModules(describe).filter((module) => planner.find(module))
+  return {
+    installed: installedModules(describe),
+    needs,
+    damaged,
+    ...(describe.protectedState === true && { protected: true }),
+  }
+}
+
+// Without what the boot check asks for a device is not whole (4.6), whether another module needs it or not.
+function damagedModules(describe: SystemDescribe): ModuleDependency[] {
+  return describe.modules
+    .filter(
+      ({ store, checked, passed, function: name }) =>
+        store === 'main' &&
+        (checked & ~passed & validity.integrity) !== 0 &&
+        (name === 'bootloader' || name === 'system_part'),
+    )
+    .map(({ function: name, index, version }) => ({ function: name, index, version }))
+}
+
+function makePlan(platform: Platform, index: CatalogueIndex, request: PlanRequest): Plan {
+  const { installed, needs = [], damaged = [] } = request
+  const asked = [...needs, ...damaged]
+  const missing = missingWith(installed, asked)
   if (missing.length === 0) return { ok: true, steps: [], missing }
-  const usable = catalogue.filter((module) => isUsable(module, platform, describe))
-  let exhausted = true
-  let unknown: readonly ModuleDependency[] = []
+  const floors = new Map(damaged.map((module) => [slotKey(module), module.version]))
+  const levels = new Map<number, number>()
   for (const breadth of breadths) {
-    const found = findCandidates(installed, missing, usable, breadth)
-    const steps = shortestPlan(platform, installed, found.candidates)
-    if (Array.isArray(steps)) return { ok: true, steps, missing }
-    if (steps === 'too-large') exhausted = false
-    unknown = found.unknown
-    // Nothing that is looked for more widely makes up for what is missing and nowhere to be had.
-    if (missing.some((dependency) => unknown.includes(dependency))) break
-  }
-  const what = `${missing.map(moduleLabel).join(', ')} for ${platform.name}`
-  if (unknown.length > 0) {
-    return {
-      ok: false,
-      reason: `${what}: the catalogue has no ${unknown.map(moduleLabel).join(', no ')} or newer`,
-      missing,
+    const candidates = findCandidates(installed, missing, index, breadth)
+    const problem = compileProblem(installed, asked, candidates, floors)
+    const found = reach(problem)
+    if (!found.plan) {
+      for (const [slot, key] of problem.keys.entries()) {
+        levels.set(key, Math.max(levels.get(key) ?? -1, found.levels[slot] ?? -1))
+      }
+      continue
     }
+    const plan = shortestPlan(problem, withoutNeedless(problem, found.plan))
+    const steps = plan.flatMap(({ entry }) => (entry ? [entry.module] : []))
+    // The rules of the search are a compiled form of the device's own, which have the last word.
+    const end = applySteps(platform, installed, steps)
+    if (end && missingWith(end, asked).length === 0) return { ok: true, steps, missing }
   }
-  const reason = exhausted
-    ? `${what}: no order of updates is accepted by the device`
-    : `${what}: no plan among the first ${maxStates} combinations of modules`
-  return { ok: false, reason, missing }
+  const obstacles = findObstacles(missing, index, (key) => levels.get(key) ?? -1)
+  const what = `${missing.map(moduleLabel).join(', ')} for ${platform.name}`
+  const why = explainObstacles(obstacles, { protected: request.protected === true })
+  return { ok: false, reason: `${what}: ${why}`, missing, obstacles }
 }
 
-// What no plan may contain (5.2).
-function isUsable(module: CatalogueModule, platform: Platform, describe: SystemDescribe): boolean {
-  if (module.platformId !== platform.id || module.function === 'user_part') return false
-  // Neither what has no slot, such as an NCP that cannot be updated, nor what only the factory may write.
-  const slot = slotOf(platform, module)
-  if (!slot || slot.factoryOnly) return false
-  if (!describe.protectedState) return true
-  if (module.function === 'bootloader' && module.index === 0) return module.protected === true
-  return module.function !== 'system_part' || module.version >= firstProtectedSystem
+/** What the modules and the request need and nothing installed satisfies, each once. */
+function missingWith(installed: InstalledModules, asked: readonly ModuleDependency[]): ModuleDependency[] {
+  const missing = missingDependenciesOf(installed)
+  for (const { function: name, index, version } of asked) {
+    const dependency = { function: name, index, version }
+    if (satisfies(installed, dependency)) continue
+    const known = missing.some((m) => m.function === name && m.index === index && m.version === version)
+    if (!known) missing.push(dependency)
+  }
+  return missing
 }
 
-/** A protected device takes no older system part (4.8). */
-const firstProtectedSystem = 6000
-
-// The longest plans over the public releases see some fifty states; a broken catalogue must not hold
-// up the cloud.
-const maxStates = 2_000
-
-interface State {
-  readonly installed: InstalledModules
-  readonly parent?: State
-  readonly step?: CatalogueModule
-}
-
-function shortestPlan(
+/**
+ * What a device has once it was sent these modules one by one; undefined when it refuses one of them,
+ * or when one is no upgrade.
+ */
+export function applySteps(
   platform: Platform,
   installed: InstalledModules,
-  candidates: readonly CatalogueModule[],
-): CatalogueModule[] | 'too-large' | undefined {
-  // Candidates in order of preference, first in first out: the first plan found is the preferred one
-  // among the shortest.
-  const ordered = [...candidates].sort(comparePreference)
-  const queue: State[] = [{ installed }]
-  const seen = new Set([stateKey(installed)])
-  for (let head = 0; head < queue.length; head++) {
-    const state = queue[head]
-    if (!state) break
-    if (missingDependenciesOf(state.installed).length === 0) return stepsTo(state)
-    for (const step of ordered) {
-      const current = findInstalled(state.installed, step)
-      if (current && step.version <= current.version) continue
-      if (!acceptsUpdate(platform, state.installed, step)) continue
-      const next = withModule(state.installed, step)
-      const key = stateKey(next)
-      if (seen.has(key)) continue
-      if (seen.size >= maxStates) return 'too-large'
-      seen.add(key)
-      queue.push({ installed: next, parent: state, step })
-    }
+  steps: readonly CatalogueModule[],
+): InstalledModules | undefined {
+  let state = installed
+  for (const step of steps) {
+    const current = findInstalled(state, step)
+    if ((current && step.version <= current.version) || !acceptsUpdate(platform, state, step)) return undefined
+    state = withModule(state, step)
   }
-  return undefined
+  return state
 }
 
-const preference: readonly ModuleFunction[] = ['bootloader', 'radio_stack', 'ncp_firmware', 'system_part']
-
-// Bootloader part 2 before the main one, then radio stack, NCP and system parts; the older version
-// first; of equal ones the final release.
-function comparePreference(a: CatalogueModule, b: CatalogueModule): number {
-  return (
-    rank(a) - rank(b) ||
-    (a.function === 'bootloader' ? b.index - a.index : 0) ||
-    a.version - b.version ||
-    a.index - b.index ||
-    Number(a.prerelease) - Number(b.prerelease)
-  )
-}
-
-function rank(module: CatalogueModule): number {
-  const place = preference.indexOf(module.function)
-  return place < 0 ? preference.length : place
-}
-
-function withModule(installed: InstalledModules, step: CatalogueModule): InstalledModules {
+/** The modules with one more, or one in the place of another. */
+export function withModule(
+  installed: InstalledModules,
+  step: Omit<InstalledModule, 'dependencyFields'>,
+): InstalledModules {
   const module: InstalledModule = {
     function: step.function,
     index: step.index,
@@ -147,16 +217,16 @@ function withModule(installed: InstalledModules, step: CatalogueModule): Install
   return at < 0 ? [...installed, module] : installed.with(at, module)
 }
 
-// Two variants of one version may differ in their dependencies, so those count as well.
-function stateKey(installed: InstalledModules): string {
-  return installed
-    .map((m) => `${moduleLabel(m)}(${m.dependencies.map(moduleLabel).join()})`)
-    .sort()
-    .join(';')
+function signature({ installed, needs = [], damaged = [], protected: isProtected }: PlanRequest): string {
+  let text = isProtected ? '!' : ''
+  for (const module of installed) {
+    text += `${module.intact === false ? '-' : ''}${slotKey(module)}@${module.version}(${numbers(module.dependencies)})`
+  }
+  return `${text};${numbers(needs)};${numbers(damaged)}`
 }
 
-function stepsTo(state: State): CatalogueModule[] {
-  const steps: CatalogueModule[] = []
-  for (let at: State | undefined = state; at?.step; at = at.parent) steps.push(at.step)
-  return steps.reverse()
+function numbers(list: readonly ModuleDependency[]): string {
+  let text = ''
+  for (const module of list) text += `${slotKey(module)}@${module.version},`
+  return text
 }
