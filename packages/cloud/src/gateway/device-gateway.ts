@@ -37,6 +37,7 @@ import type {
   VariableValue,
 } from './gateway.ts'
 import { defaultLimits, type GatewayLimits, requestTimeouts } from './limits.ts'
+import { NearDeadlines } from './near-deadlines.ts'
 import { runUpdate } from './running-update.ts'
 import { Subscribers } from './subscribers.ts'
 import { TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
@@ -83,6 +84,9 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   readonly #policy: AdmissionPolicy
   readonly #tcp: TcpListener
   readonly #wheel: DeadlineWheel
+  /** What cannot wait for the wheel's next tick. */
+  readonly #near: NearDeadlines<DeviceConnection>
+  #lastTick: Millis
   /** The devices that are online. */
   readonly #devices = new Map<string, DeviceConnection>()
   readonly #subscribers = new Subscribers<DeviceConnection>()
@@ -116,14 +120,19 @@ export class DeviceGateway implements Gateway, ConnectionHost {
         this.publishSystem(deviceId, `${cloudSystemEvent.claim}${code}`, 'true')
       },
     })
-    this.#wheel = new DeadlineWheel(this.now())
+    this.#lastTick = this.now()
+    this.#wheel = new DeadlineWheel(this.#lastTick)
+    this.#near = new NearDeadlines(this.now)
     this.#tcp = new TcpListener(this, this.#log, options.tcp)
   }
 
   /** Opens the ports (0 takes a free one); resolves when devices can connect. */
   async listen({ host, tcpPort }: ListenOptions): Promise<void> {
     await this.#tcp.listen(host, tcpPort)
-    this.#ticker = setInterval(() => this.#wheel.advance(this.now()), tick)
+    this.#ticker = setInterval(() => {
+      this.#lastTick = this.now()
+      this.#wheel.advance(this.#lastTick)
+    }, tick)
     this.#unsubscribe = this.#bus.subscribe((event) => this.#distribute(event))
   }
 
@@ -145,10 +154,13 @@ export class DeviceGateway implements Gateway, ConnectionHost {
 
   schedule(connection: DeviceConnection, at: Millis): void {
     this.#wheel.schedule(connection, at)
+    // The wheel is late by up to a tick, which is as nothing to a ping, and much to a pause within a transfer.
+    if (at < this.#lastTick + 2 * tick) this.#near.add(connection, at)
   }
 
   unschedule(connection: DeviceConnection): void {
     this.#wheel.cancel(connection)
+    this.#near.remove(connection)
   }
 
   refused(refusal: Refusal): void {
@@ -400,6 +412,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     this.#closing = true
     const closed = this.#tcp.close()
     clearInterval(this.#ticker)
+    this.#near.close()
     this.#unsubscribe?.()
     await closed
   }

@@ -51,7 +51,8 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
   readonly #socket: DeviceSocket
   readonly #channel: TcpServerChannel
   #corked = false
-  #receiving = false
+  /** Whatever is written now belongs together. */
+  #gathering = false
 
   constructor(host: ConnectionHost, owner: TcpConnectionOwner, socket: Socket) {
     super(host, plainAddress(socket.remoteAddress), socket.remotePort ?? 0)
@@ -80,10 +81,9 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
     if (this.stage === 'closed') return
     const now = this.host.now()
     this.lastReceived = now
-    this.#receiving = true
+    this.#gathering = true
     this.#channel.receive(bytes, now)
-    this.#receiving = false
-    this.#uncork()
+    this.#release()
     // A device that sends and does not read would let its answers pile up here; an update fills the queue by itself.
     if (this.congested() && !this.updating) this.#socket.pause()
     if (this.stage === 'online') this.host.heard(this)
@@ -93,15 +93,21 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
   drained(): void {
     if (this.stage === 'closed') return
     this.#socket.resume()
-    if (this.session) this.session.poll(this.host.now())
+    if (this.session) this.#poll(this.session, this.host.now())
     this.reschedule()
   }
 
   override timeCame(now: Millis): void {
     if (this.stage === 'closed') return
-    if (this.session) this.session.poll(now)
+    if (this.session) this.#poll(this.session, now)
     else this.#channel.poll(now)
     this.reschedule()
+  }
+
+  #poll(session: CloudSession, now: Millis): void {
+    this.#gathering = true
+    session.poll(now)
+    this.#release()
   }
 
   override reschedule(): void {
@@ -114,8 +120,8 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
 
   write(bytes: Uint8Array): void {
     if (this.stage === 'closed') return
-    if (this.#receiving && !this.#corked) {
-      // One system call for all answers to one piece of input.
+    if (this.#gathering && !this.#corked) {
+      // One system call for all answers to one piece of input, or all that was due.
       this.#corked = true
       this.#socket.cork()
     }
@@ -123,7 +129,8 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
     if (this.#socket.writableLength > this.host.limits.writeQueueMax) this.close('the device does not read')
   }
 
-  #uncork(): void {
+  #release(): void {
+    this.#gathering = false
     if (!this.#corked) return
     this.#corked = false
     this.#socket.uncork()
