@@ -77,7 +77,8 @@ export function sealCredentials(serverKey: KeyObject, deviceKey: KeyObject, cred
   const sealed = publicEncrypt({ key: deviceKey, padding }, credentials)
   if (sealed.length !== sealedCredentialsSize) throw new ProtocolError('device-key', 'the device key is not RSA-1024')
   // A type 1 block around the bare MAC, without the DigestInfo that sign() would add: devices verify with "no hash".
-  const signature = privateEncrypt({ key: serverKey, padding }, credentialsMac(credentials, sealed))
+  // PKCS#1 padding is what a bare key means here; Node takes an object with options for a key first, and that costs.
+  const signature = privateEncrypt(serverKey, credentialsMac(credentials, sealed))
   return Buffer.concat([sealed, signature])
 }
 
