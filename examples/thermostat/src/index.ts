@@ -6,7 +6,7 @@ import { delay, LEDStatus, Log, Particle, System } from 'device-os'
 import { Room } from './room.ts'
 
 const room = new Room(19)
-const heating = new LEDStatus(0xff6000, 'fade', 'fast', 'normal')
+const heating = new LEDStatus(0xff6000, 'fade', 'fast', 'important')
 
 export function setup(): void {
   Particle.variable('temperature', () => room.temperature)

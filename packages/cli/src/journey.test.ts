@@ -101,10 +101,11 @@ describe('aloe, from an empty folder to a healed device', () => {
     const again = await aloe('device', 'create', '--dir', path('blinky'), '--name', 'x')
     assert.match(again.err, /already a device/)
     device = startAloe(['device', 'run', path('blinky'), '--json'], { env: env(), cwd: root })
-    while (!(await device.line()).includes('breathing magenta'));
+    while (!(await device.line()).includes('breathing cyan'));
     const [listed] = await json('list', 'blin')
-    assert.deepEqual([listed.id, listed.connected, listed.status], [made.id, true, 'safe_mode'])
-    assert.match((await ok('list')).out, /blinky .*safe mode .*linux .*1\.0\.0/)
+    assert.deepEqual([listed.id, listed.connected, listed.status], [made.id, true, 'normal'])
+    assert.match((await ok('list')).out, /blinky .*online .*linux .*1\.0\.0/)
+    assert.equal((await ok('call', 'blinky', 'digitalwrite', 'D7,HIGH')).out, '1\n')
   })
 
   it('names what the Device OS of the device lacks', async () => {
