@@ -1,6 +1,6 @@
 import type { Millis } from '../time.ts'
 import { fragmentHandshake, type HandshakeMessage } from './handshake-message.ts'
-import { contentType, handshakeHeaderSize, recordHeaderSize } from './profile.ts'
+import { contentType, handshakeHeaderSize, handshakeType, recordHeaderSize } from './profile.ts'
 import { encodePlainRecord, packRecords } from './record.ts'
 
 /** When an unanswered flight is sent again. */
@@ -80,8 +80,9 @@ export class Flight {
       if (part.kind === 'change-cipher-spec') {
         records.push(encodePlainRecord(contentType.changeCipherSpec, this.#link.nextSequence(), Uint8Array.of(1)))
       } else {
-        // Finished is never fragmented: it is small.
-        const fragments = fragmentHandshake(part.message, part.kind === 'protected' ? 64 : room)
+        // Finished is small, and nobody remembers the first piece of a hello (see DtlsListener).
+        const whole = part.kind === 'protected' || part.message.type === handshakeType.clientHello
+        const fragments = fragmentHandshake(part.message, whole ? part.message.body.length : room)
         for (const fragment of fragments) records.push(this.#record(part.kind, fragment))
       }
     }
