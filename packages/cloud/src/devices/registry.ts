@@ -49,6 +49,8 @@ export interface Connection {
   readonly platformId?: number
   readonly productId?: number
   readonly productVersion?: number
+  /** There was no handshake: the device went on with an earlier session. */
+  readonly resumed?: boolean
 }
 
 export interface Description {
@@ -261,7 +263,7 @@ export class DeviceRegistry {
   /** A session has begun. */
   recordConnection(id: string, connection: Connection): void {
     const now = this.#now()
-    const { address, platformId, productId, productVersion } = connection
+    const { address, platformId, productId, productVersion, resumed = false } = connection
     this.#tell(id, (device) => ({
       ...device,
       lastIp: address ?? device.lastIp,
@@ -269,7 +271,7 @@ export class DeviceRegistry {
       productId: productId ?? device.productId,
       productVersion: productVersion ?? device.productVersion,
       lastHeardAt: now,
-      lastHandshakeAt: now,
+      lastHandshakeAt: resumed ? device.lastHandshakeAt : now,
     }))
   }
 

@@ -30,12 +30,15 @@ export interface ConnectionHost {
   now(): Millis
   /** Unix seconds. */
   unixTime(): number
+  unixMillis(): number
   admit(deviceId: string, publicKey: Uint8Array | undefined, kind: DeviceKeyKind): Admission | Promise<Admission>
   schedule(connection: DeviceConnection, at: Millis): void
   unschedule(connection: DeviceConnection): void
   refused(refusal: Refusal): void
   /** The Hello came: from now on this is the device's connection. */
   online(connection: DeviceConnection, hello: Hello): void
+  /** The device goes on with a session whose Hello came earlier: it does not say again what it said then. */
+  resumed(connection: DeviceConnection, hello: Hello): void
   /** The device is gone; without effect when this is not, or no longer, its connection. */
   offline(connection: DeviceConnection, reason: string): void
   heard(connection: DeviceConnection): void

@@ -32,6 +32,7 @@ import type {
   DescribeKind,
   DeviceObserver,
   Gateway,
+  GatewayStatistics,
   RunningUpdate,
   UpdateOptions,
   VariableValue,
@@ -41,6 +42,7 @@ import { NearDeadlines } from './near-deadlines.ts'
 import { runUpdate } from './running-update.ts'
 import { Subscribers } from './subscribers.ts'
 import { TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
+import { UdpListener, type UdpListenerOptions } from './udp-listener.ts'
 
 /** The part of the registry that the gateway uses. */
 export type GatewayRegistry = ReportedRegistry &
@@ -48,6 +50,7 @@ export type GatewayRegistry = ReportedRegistry &
 
 export interface GatewayOptions {
   readonly tcp: TcpListenerOptions
+  readonly udp?: UdpListenerOptions
   readonly registry: GatewayRegistry
   readonly bus: Bus
   readonly log: Logger
@@ -62,6 +65,7 @@ export interface GatewayOptions {
 export interface ListenOptions {
   readonly host: string
   readonly tcpPort: number
+  readonly udpPort?: number
 }
 
 /** How often the sessions' deadlines are looked at. */
@@ -83,6 +87,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   readonly #log: Logger
   readonly #policy: AdmissionPolicy
   readonly #tcp: TcpListener
+  readonly #udp: UdpListener | undefined
   readonly #wheel: DeadlineWheel
   /** What cannot wait for the wheel's next tick. */
   readonly #near: NearDeadlines<DeviceConnection>
@@ -124,20 +129,31 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     this.#wheel = new DeadlineWheel(this.#lastTick)
     this.#near = new NearDeadlines(this.now)
     this.#tcp = new TcpListener(this, this.#log, options.tcp)
+    this.#udp = options.udp && new UdpListener(this, this.#log, options.udp)
   }
 
   /** Opens the ports (0 takes a free one); resolves when devices can connect. */
-  async listen({ host, tcpPort }: ListenOptions): Promise<void> {
+  async listen({ host, tcpPort, udpPort = 0 }: ListenOptions): Promise<void> {
     await this.#tcp.listen(host, tcpPort)
+    await this.#udp?.listen(host, udpPort)
     this.#ticker = setInterval(() => {
       this.#lastTick = this.now()
       this.#wheel.advance(this.#lastTick)
+      this.#udp?.poll(this.#lastTick)
     }, tick)
     this.#unsubscribe = this.#bus.subscribe((event) => this.#distribute(event))
   }
 
   get tcpPort(): number {
     return this.#tcp.port
+  }
+
+  get udpPort(): number | null {
+    return this.#udp?.port ?? null
+  }
+
+  statistics(): GatewayStatistics {
+    return { online: this.#devices.size, udp: this.#udp?.statistics() ?? null }
   }
 
   get connected(): number {
@@ -147,6 +163,10 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   // What connections ask for.
 
   unixTime = (): number => Math.floor(this.#wallClock() / 1_000)
+
+  unixMillis(): number {
+    return this.#wallClock()
+  }
 
   admit(deviceId: string, publicKey: Uint8Array | undefined, kind: DeviceKeyKind): Admission | Promise<Admission> {
     return admit(this.#policy, deviceId, publicKey, kind)
@@ -170,7 +190,18 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   }
 
   online(connection: DeviceConnection, hello: Hello): void {
-    const { deviceId, address } = connection
+    this.#online(connection, hello, false)
+  }
+
+  resumed(connection: DeviceConnection, hello: Hello): void {
+    this.#online(connection, hello, true)
+    for (const subscription of connection.session?.subscriptions ?? []) this.subscribed(connection, subscription)
+    // Otherwise the device has been cut off before it could say it, and still will.
+    if (connection.systemDescribed) this.#reports.resumed(connection)
+  }
+
+  #online(connection: DeviceConnection, hello: Hello, resumed: boolean): void {
+    const { deviceId, address, enrolled } = connection
     this.#devices.get(deviceId)?.close('the device connected again')
     this.#devices.set(deviceId, connection)
     connection.since = this.#wallClock()
@@ -181,10 +212,11 @@ export class DeviceGateway implements Gateway, ConnectionHost {
       platformId: hello.platformId,
       productId: none ? hello.platformId : hello.productId,
       productVersion: none ? 0 : hello.productVersion,
+      resumed,
     })
     const record = this.#registry.get(deviceId)
     connection.ownerId = record?.ownerId ?? null
-    this.#log.info({ deviceId, address, platformId: hello.platformId, enrolled: connection.enrolled }, 'device online')
+    this.#log.info({ deviceId, address, platformId: hello.platformId, enrolled, resumed }, 'device online')
     if (record) this.#publish(record, 'spark/status', 'online')
     for (const observer of this.#observers) observer.online?.(deviceId, hello)
   }
@@ -400,6 +432,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
 
   disconnect(deviceId: string, reason: string): void {
     this.#devices.get(deviceId)?.close(reason)
+    this.#udp?.forget(deviceId, reason)
   }
 
   observe(observer: DeviceObserver): () => void {
@@ -410,7 +443,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   async close(): Promise<void> {
     if (this.#closing) return
     this.#closing = true
-    const closed = this.#tcp.close()
+    const closed = Promise.all([this.#tcp.close(), this.#udp?.close()])
     clearInterval(this.#ticker)
     this.#near.close()
     this.#unsubscribe?.()

@@ -18,6 +18,7 @@ import type { DeviceRegistry } from '../devices/registry.ts'
 import type { DeviceConnection } from './connection.ts'
 import { answerQuestion, newAppHash } from './device-facts.ts'
 import type { DeviceObserver } from './gateway.ts'
+import { requestTimeouts } from './limits.ts'
 import { Shared } from './shared.ts'
 import { readSystemEvent } from './system-event.ts'
 import { vitalsJson } from './vitals-json.ts'
@@ -130,6 +131,21 @@ export class DeviceReports {
     }
     this.#context.publish(record, `particle/device/updates/${flag}`, String(on))
     for (const observer of this.#context.observers) observer.updatesFlag?.(deviceId, flag, on)
+  }
+
+  /** The device goes on in a session in which it has described itself: what is known of it holds. */
+  resumed(connection: DeviceConnection): void {
+    const { deviceId, safeMode, session } = connection
+    const { registry, now, observers } = this.#context
+    if (!safeMode) registry.recordStatus(deviceId, 'normal')
+    connection.safeModeAnnounced = safeMode
+    const describe = registry.get(deviceId)?.describe
+    if (describe) {
+      for (const observer of observers) observer.described?.(deviceId, describe, safeMode)
+      return
+    }
+    session?.requestDescribe('system', now(), requestTimeouts.describe)
+    session?.requestDescribe('application', now(), requestTimeouts.describe)
   }
 
   /** What the device says of its modules, its application or its health. */

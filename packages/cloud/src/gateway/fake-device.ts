@@ -3,7 +3,6 @@
  * it accepts and boots, and a restart after each module that it took.
  */
 import { type KeyObject, randomBytes } from 'node:crypto'
-import { connect, type Socket } from 'node:net'
 import {
   type BootCheck,
   bootCheck,
@@ -20,18 +19,19 @@ import {
   DeviceSession,
   encodeApplicationDescribe,
   encodeSystemDescribe,
-  type HandshakeStep,
   helloFlag,
-  TcpClientChannel,
   type UpdateTarget,
   type VariableType,
   type VariableValue,
 } from '@aloe/protocol'
+import { type FakeChannel, openTcp, openUdp } from './fake-channel.ts'
 
 export interface FakeDeviceOptions {
   readonly id: string
   readonly port: number
-  /** RSA-1024 private key. */
+  /** TCP unless told otherwise. */
+  readonly transport?: 'tcp' | 'udp'
+  /** Private: RSA-1024 for TCP, EC P-256 for UDP. */
   readonly deviceKey: KeyObject
   /** The cloud's public key. */
   readonly serverKey: KeyObject
@@ -39,6 +39,8 @@ export interface FakeDeviceOptions {
   readonly modules?: readonly Uint8Array[]
   /** OTA v3, or else the chunked transfer. */
   readonly otaV3?: boolean
+  /** Added to those that it has anyway. */
+  readonly helloFlags?: number
   readonly claimCode?: string
   readonly functions?: Readonly<Record<string, (argument: string) => number>>
   readonly variables?: Readonly<Record<string, VariableValue>>
@@ -95,9 +97,8 @@ export class FakeDevice implements UpdateTarget {
   updatesForced = false
   signalling = false
   time: number | undefined
-  failure: { step: HandshakeStep; message: string } | undefined
-  #socket: Socket | undefined
-  #channel: TcpClientChannel | undefined
+  failure: { step: string; message: string } | undefined
+  #channel: FakeChannel | undefined
   #timer: NodeJS.Timeout | undefined
   #staged = new Uint8Array(0)
   #partial: { size: number; sha256: string; received: number } | undefined
@@ -131,21 +132,24 @@ export class FakeDevice implements UpdateTarget {
     return bootCheck(platform, this.installed)
   }
 
+  get channel(): FakeChannel | undefined {
+    return this.#channel
+  }
+
   get connected(): boolean {
     return this.#channel?.alive === true && this.session !== undefined
   }
 
   start(): this {
-    const { id, port, deviceKey, serverKey } = this.options
-    const socket = connect({ port, host: '127.0.0.1', noDelay: true })
-    const channel = new TcpClientChannel({
-      deviceId: id,
+    const { id, port, deviceKey, serverKey, transport = 'tcp' } = this.options
+    const open = transport === 'tcp' ? openTcp : openUdp
+    const channel = open({
+      id,
+      port,
       deviceKey,
       serverKey,
-      bufferSize: 1_152,
       handlers: {
-        write: (bytes) => socket.write(bytes),
-        established: ({ messageIdSeed }) => this.#established(channel, messageIdSeed),
+        established: (firstMessageId) => this.#established(firstMessageId),
         message: (message) => this.session?.receive(message, performance.now()),
         failed: (step, error) => {
           this.failure = { step, message: error.message }
@@ -153,19 +157,10 @@ export class FakeDevice implements UpdateTarget {
         },
       },
     })
-    this.#socket = socket
     this.#channel = channel
-    channel.start(performance.now())
-    socket.on('data', (bytes) => {
-      if (this.#socket === socket) channel.receive(bytes, performance.now())
-    })
-    socket.on('error', () => undefined)
-    socket.on('close', () => {
-      if (this.#socket === socket) channel.disconnected()
-    })
     clearInterval(this.#timer)
     this.#timer = setInterval(() => {
-      channel.poll(performance.now())
+      channel.poll()
       this.session?.poll(performance.now())
     }, 20)
     return this
@@ -185,23 +180,24 @@ export class FakeDevice implements UpdateTarget {
     this.session?.publish({ name, data: Buffer.from(data), ...(ack && { ack: 'with' as const }) }, performance.now())
   }
 
-  #established(channel: TcpClientChannel, messageIdSeed: number): void {
-    const { otaV3 = true } = this.options
+  #established(firstMessageId: number): void {
+    const { id, otaV3 = true, helloFlags = 0, transport = 'tcp' } = this.options
     const system = this.#modules.get('system_part2')
     const session = new DeviceSession({
-      transport: 'tcp',
+      transport,
       random: randomBytes,
-      firstMessageId: messageIdSeed + 1,
+      firstMessageId,
       hello: {
         productId: 0xffff,
         productVersion: 0xffff,
-        flags: 0x0076 | (otaV3 ? helloFlag.otaV3 : 0),
+        flags: 0x0076 | (otaV3 ? helloFlag.otaV3 : 0) | helloFlags,
+        ...(transport === 'udp' && { deviceId: id }),
         platformId: linux,
         system: { version: system?.version ?? 0, maxMessageSize: 1_152, maxBinarySize: 0, otaChunkSize: 512 },
       },
       updateTarget: this,
       handlers: {
-        send: (message) => channel.send(message),
+        send: (message) => this.#channel?.send(message),
         ready: () => this.#ready(),
         describe: (kind) => this.#describe(kind),
         call: (name, argument, reply) => {
@@ -258,17 +254,16 @@ export class FakeDevice implements UpdateTarget {
   }
 
   #lost(): void {
-    const socket = this.#socket
-    this.#socket = undefined
-    this.#channel?.close()
+    const channel = this.#channel
+    this.#channel = undefined
+    channel?.close()
     this.session?.close()
     this.session = undefined
     clearInterval(this.#timer)
-    socket?.destroy()
     const { reconnect } = this.options
     if (this.#stopped || reconnect === undefined) return
     setTimeout(() => {
-      if (!this.#stopped && !this.#socket) this.start()
+      if (!this.#stopped && !this.#channel) this.start()
     }, reconnect)
   }
 

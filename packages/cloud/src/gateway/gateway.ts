@@ -66,10 +66,45 @@ export interface ConnectionInfo {
   readonly describe: SystemDescribe | undefined
 }
 
+/** Counts of the port for devices on UDP, since the start unless it says otherwise. */
+export interface UdpStatistics {
+  readonly datagrams: { readonly received: number; readonly sent: number }
+  readonly sessions: {
+    /** Now; also those of devices that are asleep or offline. */
+    readonly stored: number
+    /** Now. */
+    readonly inMemory: number
+    /** Came back from the store. */
+    readonly resumed: number
+    /** Changed their address. */
+    readonly moved: number
+  }
+  readonly handshakes: {
+    /** Now. */
+    readonly underWay: number
+    readonly started: number
+    readonly established: number
+    readonly failed: number
+    readonly cookiesSent: number
+  }
+  /** Why datagrams and messages were left out. */
+  readonly drops: Readonly<Record<string, number>>
+}
+
+export interface GatewayStatistics {
+  /** Devices that are online now. */
+  readonly online: number
+  /** Null when the port is not open. */
+  readonly udp: UdpStatistics | null
+}
+
 export interface Gateway {
   readonly tcpPort: number
+  /** Null when devices on UDP are not served. */
+  readonly udpPort: number | null
   /** How many devices are online. */
   readonly connected: number
+  statistics(): GatewayStatistics
   isOnline(deviceId: string): boolean
   connection(deviceId: string): ConnectionInfo | undefined
   call(deviceId: string, name: string, argument: string): Promise<RequestResult<number>>
@@ -84,7 +119,7 @@ export interface Gateway {
   requestDescribe(deviceId: string, kind: DescribeKind): Promise<RequestResult<readonly Describe[]>>
   /** Starts a transfer to the device; undefined when it is offline. The caller sees to it that there is only one. */
   startUpdate(deviceId: string, file: Uint8Array, options: UpdateOptions): RunningUpdate | undefined
-  /** Ends the device's connection, if there is one: its key or its access changed. */
+  /** Ends the device's connection and session, if there is one: its key or its access changed. */
   disconnect(deviceId: string, reason: string): void
   /** The owner of the device changed: events go to and come from the new one from now on. */
   ownerChanged(deviceId: string): void

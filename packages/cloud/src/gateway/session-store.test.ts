@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { openStore, type Store } from '../store/store.ts'
-import { SessionStore, type SessionStoreOptions, type StoredSession } from './session-store.ts'
+import { SessionStore, type SessionStoreOptions, type Storable, type StoredSession } from './session-store.ts'
 import { until } from './until.ts'
 
 const device = '422b00000000000000000001'
@@ -25,6 +25,10 @@ const session: StoredSession = {
   usedAt: 1_700_000_000_000,
 }
 
+function live(snapshot: () => StoredSession | undefined): Storable {
+  return { deviceId: snapshot()?.deviceId ?? device, snapshot, stored: () => undefined }
+}
+
 describe('the store of sessions', () => {
   let folder: string
   let store: Store
@@ -43,7 +47,7 @@ describe('the store of sessions', () => {
 
   function put(stored: StoredSession): void {
     sessions.index(stored)
-    sessions.save(stored.deviceId, () => stored)
+    sessions.save(live(() => stored))
   }
 
   beforeEach(async () => {
@@ -76,7 +80,12 @@ describe('the store of sessions', () => {
   it('says that a session is durable within 50 ms, and not before it is', async () => {
     sessions.index(session)
     const start = performance.now()
-    await new Promise<void>((resolve) => sessions.save(device, () => session, resolve))
+    await new Promise<void>((resolve) =>
+      sessions.save(
+        live(() => session),
+        resolve,
+      ),
+    )
     assert.ok(performance.now() - start < 1_000)
     const row = await store.db.selectFrom('device_sessions').select('device_id').executeTakeFirst()
     assert.equal(row?.device_id, device)
@@ -85,7 +94,7 @@ describe('the store of sessions', () => {
   it('writes what is so at the time of writing', async () => {
     let usedAt = 1
     put(session)
-    sessions.save(device, () => ({ ...session, usedAt }))
+    sessions.save(live(() => ({ ...session, usedAt })))
     usedAt = 2
     await sessions.flush()
     assert.equal((await sessions.load(device))?.usedAt, 2)
@@ -94,7 +103,7 @@ describe('the store of sessions', () => {
   it('reads what was not written yet', async () => {
     put(session)
     assert.deepEqual(await sessions.load(device), session)
-    sessions.touch(device, () => ({ ...session, usedAt: 7 }))
+    sessions.touch(live(() => ({ ...session, usedAt: 7 })))
     assert.equal((await sessions.load(device))?.usedAt, 7)
   })
 
@@ -115,7 +124,6 @@ describe('the store of sessions', () => {
     sessions.remove(device)
     assert.equal(sessions.byConnectionId('0001a1a2a3a4a5a6'), undefined)
     assert.equal(await sessions.load(device), undefined)
-    sessions.touch(device, () => undefined)
     await reopen()
     assert.equal(sessions.size, 0)
   })
@@ -128,6 +136,15 @@ describe('the store of sessions', () => {
     assert.equal(sessions.byConnectionId('0001ffffffffffff'), device)
   })
 
+  it('keeps the session that took the place of one that had something to write', async () => {
+    const ended = live(() => undefined)
+    sessions.touch(ended)
+    put(session)
+    await sessions.flush()
+    sessions.save(ended)
+    assert.deepEqual(await sessions.load(device), session)
+  })
+
   it('writes what a device told of itself before its session', async () => {
     await sessions.close()
     const order: string[] = []
@@ -138,8 +155,7 @@ describe('the store of sessions', () => {
     })
     sessions.index(session)
     sessions.save(
-      device,
-      () => session,
+      live(() => session),
       () => order.push('durable'),
     )
     await sessions.flush()
@@ -161,8 +177,7 @@ describe('the store of sessions', () => {
     let durable = false
     sessions.index(session)
     sessions.save(
-      device,
-      () => session,
+      live(() => session),
       () => {
         durable = true
       },

@@ -44,12 +44,18 @@ export interface SessionStoreOptions {
   readonly retryAfter?: number
 }
 
-/** Makes what is to be written, when it is written; undefined when there is nothing any more. */
-export type Snapshot = () => StoredSession | undefined
+/** A session in memory, as the store sees it. */
+export interface Storable {
+  readonly deviceId: string
+  /** What is to be written, made when it is written; undefined when there is nothing any more. */
+  snapshot(): StoredSession | undefined
+  /** The last snapshot is durable. */
+  stored(): void
+}
 
 interface Change {
   /** Undefined removes the session. */
-  snapshot: Snapshot | undefined
+  session: Storable | undefined
   waiting: (() => void)[]
 }
 
@@ -64,7 +70,7 @@ export class SessionStore {
   /** Its key under which each device's session is found. */
   readonly #keyOf = new Map<string, string>()
   #changes = new Map<string, Change>()
-  #touched = new Map<string, Snapshot>()
+  readonly #touched = new Map<string, Storable>()
   readonly #wanted = new Map<string, Loaded[]>()
   #commitTimer: NodeJS.Timeout | undefined
   #touchTimer: NodeJS.Timeout | undefined
@@ -149,32 +155,36 @@ export class SessionStore {
   /**
    * Writes a session with the next group, within 50 ms.
    *
-   * @param snapshot called at the time of writing
    * @param committed called once it is durable: only then may the device be told that what it said is known
    */
-  save(deviceId: string, snapshot: Snapshot, committed?: () => void): void {
-    const change = this.#change(deviceId)
-    change.snapshot = snapshot
+  save(session: Storable, committed?: () => void): void {
+    this.#touched.delete(session.deviceId)
+    const change = this.#change(session.deviceId)
+    change.session = session
     if (committed) change.waiting.push(committed)
   }
 
   /** Only sequence numbers have changed: they are written with some later group. */
-  touch(deviceId: string, snapshot: Snapshot): void {
-    this.#touched.set(deviceId, snapshot)
+  touch(session: Storable): void {
+    this.#touched.set(session.deviceId, session)
     this.#touchTimer ??= setTimeout(() => {
       this.#touchTimer = undefined
-      for (const [id, latest] of this.#touched) {
-        if (!this.#changes.has(id)) this.save(id, latest)
-      }
-      this.#touched.clear()
+      this.#saveTouched()
     }, this.#options.touchAfter ?? 1_000).unref()
+  }
+
+  #saveTouched(): void {
+    for (const [id, session] of this.#touched) {
+      if (!this.#changes.has(id)) this.#change(id).session = session
+    }
+    this.#touched.clear()
   }
 
   /** The session is at an end. */
   remove(deviceId: string): void {
     this.#unindex(deviceId)
     this.#touched.delete(deviceId)
-    this.#change(deviceId).snapshot = undefined
+    this.#change(deviceId).session = undefined
   }
 
   /** Where the session is found from now on; `save` stores it. */
@@ -186,10 +196,7 @@ export class SessionStore {
   async flush(): Promise<void> {
     clearTimeout(this.#touchTimer)
     this.#touchTimer = undefined
-    for (const [id, latest] of this.#touched) {
-      if (!this.#changes.has(id)) this.#change(id).snapshot = latest
-    }
-    this.#touched.clear()
+    this.#saveTouched()
     await this.#commit()
   }
 
@@ -202,7 +209,7 @@ export class SessionStore {
   #change(deviceId: string): Change {
     let change = this.#changes.get(deviceId)
     if (!change) {
-      change = { snapshot: undefined, waiting: [] }
+      change = { session: undefined, waiting: [] }
       this.#changes.set(deviceId, change)
     }
     this.#commitTimer ??= setTimeout(() => void this.#commit(), this.#options.commitAfter ?? 25)
@@ -232,7 +239,11 @@ export class SessionStore {
         this.#again(ids.slice(at), changes)
         break
       }
-      for (const id of group) for (const committed of changes.get(id)?.waiting ?? []) committed()
+      for (const id of group) {
+        const change = changes.get(id)
+        change?.session?.stored()
+        for (const committed of change?.waiting ?? []) committed()
+      }
     }
     this.#committing = new Map()
   }
@@ -240,12 +251,14 @@ export class SessionStore {
   async #writeGroup(ids: readonly string[], changes: ReadonlyMap<string, Change>): Promise<void> {
     await this.#options.store.db.transaction().execute(async (tx) => {
       for (const id of ids) {
-        const session = changes.get(id)?.snapshot?.()
+        const session = changes.get(id)?.session
         if (!session) {
           await tx.deleteFrom('device_sessions').where('device_id', '=', id).execute()
           continue
         }
-        const row = toRow(session)
+        const snapshot = session.snapshot()
+        if (!snapshot) continue
+        const row = toRow(snapshot)
         const { device_id: _, ...changed } = row
         await tx
           .insertInto('device_sessions')
