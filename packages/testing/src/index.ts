@@ -2,3 +2,4 @@
 
 export { FaultyStorage, PowerCut } from './faulty-storage.ts'
 export * from './network/index.ts'
+export * from './transfer/index.ts'

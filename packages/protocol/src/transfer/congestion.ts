@@ -13,14 +13,21 @@ import type { RoundTrip } from './round-trip.ts'
 const startupGain = 2.77
 /** More for one round trip to see whether the link carries more, less for one to drain what that left in queues. */
 const cycle = [1.25, 0.75, 1, 1, 1, 1, 1, 1] as const
+const muchMore = 1.15
+const risingGain = 2
 /** Rounds for which the highest measured rate counts. */
 const rateRounds = 10
 /** The link is full when this many rounds brought less than a quarter more. */
 const fullRounds = 3
 const growth = 1.25
+/** Or when a round lost so much, and so many: more than radio links do, and a queue without room does from the start. */
+const fullLoss = 0.3
+const fullLost = 6
 /** Twice the product covers acks that come late or together. */
 const windowGain = 2
 const extraChunks = 2
+/** Fast links deliver in bursts, and so do timers and Wi-Fi: so much more time's worth may be on its way. */
+const burstTime: Millis = 10
 export const minLimit = 4
 /** Before the rate is known: ten where answers come quickly (RFC 6928), few on what may be 2G. */
 const initialLimit = { quick: 10, slow: 4 } as const
@@ -29,9 +36,14 @@ const quickRoundTrip: Millis = 200
 const slack: Millis = 1
 /** Delay of timers that is made up for. */
 const maxCredit: Millis = 5
-/** Loss that is made up for is never taken to be more than this. */
-const maxLoss = 0.25
-const memory = 400
+/** Round trips that are longer than the shortest by this factor tell of a queue. */
+const queueing = 1.25
+/**
+ * Loss that is made up for is never taken to be more than this: in the phase of 0.75 we must stay below the link's rate,
+ * or loss of our own making would look like the link's.
+ */
+const maxLoss = 0.15
+const memory = 200
 
 /** What the control notes of each transmission. */
 export interface Pace {
@@ -51,6 +63,10 @@ export interface Pace {
 class LossShare {
   #lost = 0
   #total = 0
+
+  get lost(): number {
+    return this.#lost
+  }
 
   get total(): number {
     return this.#total
@@ -80,13 +96,18 @@ export class CongestionControl {
   #flatRounds = 0
   #phase = 0
   #phaseAt: Millis = 0
+  /** The rate when more was last asked for. */
+  #probedRate = 0
+  /** More was asked for just before, and came. */
+  #rising = false
   #limit: number
   #delivered = 0
   #deliveredAt: Millis = 0
   #firstSentAt: Millis = 0
   #limitedUntil = 0
   #nextAt: Millis = 0
-  readonly #all = new LossShare()
+  #all = new LossShare()
+  #inRound = new LossShare()
   readonly #quiet = new LossShare()
 
   constructor(roundTrip: RoundTrip) {
@@ -139,11 +160,13 @@ export class CongestionControl {
 
   lost(pace: Pace): void {
     this.#all.note(true)
+    this.#inRound.note(true)
     if (pace.quiet) this.#quiet.note(true)
   }
 
   arrived(pace: Pace): void {
     this.#all.note(false)
+    this.#inRound.note(false)
     if (pace.quiet) this.#quiet.note(false)
   }
 
@@ -161,7 +184,7 @@ export class CongestionControl {
     if (this.#mode === 'startup' && this.#flatRounds >= fullRounds) this.#mode = 'drain'
     if (this.#mode === 'drain' && inFlight <= this.#product) this.#steady(now)
     if (this.#mode === 'steady') this.#cycle(now)
-    const target = Math.max(minLimit, this.#initialTarget, this.#targetGain * this.#product + extraChunks)
+    const target = Math.max(minLimit, this.#initialTarget, this.#targetGain * this.#product + this.#extra)
     if (this.#mode !== 'startup') this.#limit = Math.min(this.#limit + arrived, target)
     else if (this.#limit < target) this.#limit += arrived
     // An empty queue shows the shortest round trip again.
@@ -191,9 +214,14 @@ export class CongestionControl {
     return this.rate * (this.#roundTrip.shortest ?? 0)
   }
 
+  get #extra(): number {
+    return extraChunks + this.rate * burstTime
+  }
+
   get #gain(): number {
     if (this.#mode === 'startup') return startupGain
-    return this.#mode === 'drain' ? 1 / startupGain : (cycle[this.#phase] ?? 1)
+    if (this.#mode === 'drain') return 1 / startupGain
+    return this.#phase === 0 && this.#rising ? risingGain : (cycle[this.#phase] ?? 1)
   }
 
   get #targetGain(): number {
@@ -214,9 +242,15 @@ export class CongestionControl {
    */
   get #lossToMakeUpFor(): number {
     const { share, total } = this.#quiet
-    if (this.#mode !== 'steady' || total < 8) return 0
+    if (this.#mode !== 'steady' || total < 8 || this.#queues) return 0
     const all = this.#all.share
     return Math.min(maxLoss, all, share + Math.sqrt((all * (1 - all)) / total))
+  }
+
+  /** Answers take their time because something waits on the way: there is enough, whatever is lost. */
+  get #queues(): boolean {
+    const { latest, shortest = 0 } = this.#roundTrip
+    return latest > shortest * queueing + maxCredit
   }
 
   #measure(newest: Pace, now: Millis): void {
@@ -234,7 +268,12 @@ export class CongestionControl {
       while ((this.#rates.at(-1)?.rate ?? Number.POSITIVE_INFINITY) <= rate) this.#rates.pop()
       this.#rates.push({ round: this.#round, rate })
     }
-    if (!isNewRound || limited || this.#mode !== 'startup') return
+    if (!isNewRound) return
+    if (this.#mode === 'startup' && this.#inRound.lost >= fullLost && this.#inRound.share > fullLoss) {
+      this.#flatRounds = fullRounds
+    }
+    this.#inRound = new LossShare()
+    if (limited || this.#mode !== 'startup') return
     if (this.rate >= this.#fullRate * growth) {
       this.#fullRate = this.rate
       this.#flatRounds = 0
@@ -243,13 +282,27 @@ export class CongestionControl {
 
   #steady(now: Millis): void {
     this.#mode = 'steady'
-    this.#phase = 2
+    // What the startup lost was of its own making.
+    this.#all = new LossShare()
+    this.#enter(3, now)
+  }
+
+  #enter(phase: number, now: Millis): void {
+    this.#phase = phase
     this.#phaseAt = now
+    if (phase !== 0) return
+    this.#probedRate = this.rate
+    this.#rising = false
   }
 
   #cycle(now: Millis): void {
+    // What the phase of 1.25 brought shows a round trip later. A link that has more is asked for more right away.
+    if ((this.#phase === 1 || this.#phase === 2) && this.rate >= this.#probedRate * muchMore) {
+      this.#enter(0, now)
+      this.#rising = true
+      return
+    }
     if (now - this.#phaseAt < (this.#roundTrip.shortest ?? 0)) return
-    this.#phase = (this.#phase + 1) % cycle.length
-    this.#phaseAt = now
+    this.#enter((this.#phase + 1) % cycle.length, now)
   }
 }

@@ -14,7 +14,8 @@ import type { UpdateAck } from './windowed-messages.ts'
 
 /** Transmissions by which a chunk may be overtaken without being lost. */
 const reorderThreshold = 3
-const maxProbe = 10_000
+/** The end of an outage is noticed so soon, or after three round trips where that is longer. */
+const maxProbe = 4_000
 /** Message ids of chunks that are remembered to know a late reset by. */
 const rememberedIds = 512
 
@@ -39,7 +40,7 @@ export class SendWindow {
   #transmissions = 0
   #newestArrived: Transmission | undefined
   #resent = 0
-  /** How many quarters of a round trip late chunks are given; 0 while nothing was ever late. */
+  /** How many quarters of a round trip late chunks are given, 4 at most; 0 while nothing was ever late. */
   #patience = 0
   #patientSince = 0
   #quietSince: Millis = 0
@@ -169,7 +170,8 @@ export class SendWindow {
 
   get #probeAt(): Millis {
     if (this.#inFlight.size === 0) return Number.POSITIVE_INFINITY
-    return this.#quietSince + Math.min(maxProbe, this.#roundTrip.timeout * 2 ** this.#probes)
+    const { timeout } = this.#roundTrip
+    return this.#quietSince + Math.min(Math.max(maxProbe, 3 * timeout), timeout * 2 ** this.#probes)
   }
 
   /** When the first of those that were overtaken counts as lost. */
@@ -189,8 +191,7 @@ export class SendWindow {
   }
 
   get #reorderTime(): Millis {
-    const { shortest = 0, smooth = 0 } = this.#roundTrip
-    return Math.min((this.#patience * shortest) / 4, smooth)
+    return ((this.#roundTrip.smooth ?? 0) * Math.min(4, this.#patience)) / 4
   }
 
   #track(index: number, now: Millis, repeated: boolean): void {
