@@ -26,6 +26,8 @@ const dropReasons = [
   'handshake',
   /** Protected content that is no message: a handshake or change of cipher within a session. */
   'content',
+  /** Not sent: the session's record numbers ran out before it was stored again. */
+  'unsaved',
 ] as const
 
 export type DropReason = (typeof dropReasons)[number]

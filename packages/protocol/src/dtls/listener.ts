@@ -26,7 +26,13 @@ import {
 import { contentType, handshakeType, recordHeaderSize } from './profile.ts'
 import type { OpenedRecord } from './protection.ts'
 import { type DtlsRecord, encodePlainRecord, type ParsedDatagram, parseDatagram } from './record.ts'
-import { ServerHandshake, type ServerHandshakeResult } from './server-handshake.ts'
+import {
+  amplificationFactor,
+  largestFirstFlight,
+  ServerHandshake,
+  type ServerHandshakeResult,
+  smallestWholeMtu,
+} from './server-handshake.ts'
 import { DtlsSession } from './session.ts'
 import { cidNode, makeCid, SessionTable } from './session-table.ts'
 
@@ -117,12 +123,15 @@ export class DtlsListener {
   }
 
   /**
-   * Sends one CoAP message to where the device was heard last.
+   * Sends one CoAP message to where the device was heard last. Without effect once the session has ended. While a stored
+   * session waits too long to be stored again, messages are dropped and counted as `unsaved`.
    *
-   * @throws ProtocolError as `DtlsSession.seal`
+   * @throws ProtocolError `record-too-large` above 1152 bytes
    */
   send(session: DtlsSession, message: Uint8Array): void {
-    this.#handlers.send(session.seal(message), session.address)
+    if (!session.alive || message.length === 0) return
+    if (session.exhausted) this.#drop('unsaved')
+    else this.#handlers.send(session.seal(message), session.address)
   }
 
   /**
@@ -160,7 +169,7 @@ export class DtlsListener {
    */
   close(session: DtlsSession, notify: boolean): void {
     if (!session.alive) return
-    if (notify) this.#handlers.send(session.sealClose(), session.address)
+    if (notify && !session.exhausted) this.#handlers.send(session.sealClose(), session.address)
     this.#end(session)
   }
 
@@ -283,16 +292,18 @@ export class DtlsListener {
     const parameters = helloParameters(message.body)
     const verified = this.#cookies.check(hello.cookie, address, parameters, now)
     if (!verified && hello.cookie.length > 0) this.#drop('cookie')
-    // A handshake with an address that is real does not give way to one that may be forged.
-    if (!verified && (present?.verified === true || hello.cookie.length > 0 || this.#needsCookie(address, now))) {
+    if (!verified && (present?.verified === true || hello.cookie.length > 0 || this.#needsCookie(size, address, now))) {
+      // A handshake with an address that is real does not give way to one that may be forged.
       this.#askForCookie(record.sequence, message.sequence, this.#cookies.make(address, parameters, now), address)
       return
     }
     this.#begin(hello, { ...record, body: message.body }, message, size, verified, address, now)
   }
 
-  #needsCookie(address: string, now: Millis): boolean {
-    const { needCookie } = this.#options
+  #needsCookie(size: number, address: string, now: Millis): boolean {
+    const { needCookie, mtu = defaultHandshakeMtu } = this.#options
+    // What could not be answered in full without amplification need not begin.
+    if (size * amplificationFactor < largestFirstFlight || mtu < smallestWholeMtu) return true
     if (needCookie === undefined) return this.#admission.needsCookie(now)
     return needCookie(address, { handshakes: this.#handshakes.size, sessions: this.#sessions.size }, now)
   }

@@ -98,6 +98,11 @@ export class RecordProtection implements Hot {
     return this.#limit !== maxSequence && this.#limit - this.#next < this.#reserved / 2
   }
 
+  /** No sequence number is left: `seal` throws. */
+  get exhausted(): boolean {
+    return this.#next >= this.#limit
+  }
+
   /**
    * Reserves sequence numbers and gives the state from which a later life of this connection may go on: it starts behind
    * all numbers that this one can still use. From now on this one stops at them, unless it reserves anew.
@@ -117,7 +122,7 @@ export class RecordProtection implements Hot {
     if (content.length > maxPlaintext) {
       throw new ProtocolError('record-too-large', `${content.length} bytes are above ${maxPlaintext} of a record`)
     }
-    if (this.#next >= this.#limit) {
+    if (this.exhausted) {
       throw new ProtocolError('sequence-reserve', 'the session was not stored in time and must not send any more')
     }
     const cid = this.#end === 'client' ? this.#cid : undefined

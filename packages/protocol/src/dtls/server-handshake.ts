@@ -63,6 +63,10 @@ export interface ReceivedHello {
 
 /** So many times what it sent goes to an address that has not shown that it is real, as in QUIC (RFC 9000 8.1). */
 export const amplificationFactor = 3
+/** Upper bound of the first flight, unless it is in pieces. The hellos of devices are large enough for it. */
+export const largestFirstFlight = 330
+/** Smallest limit of a datagram at which no message of the first flight is in pieces. */
+export const smallestWholeMtu = 172
 
 /** Repeated messages of the other end do not make us repeat ours more often than this. */
 const minRepeatGap: Millis = 400

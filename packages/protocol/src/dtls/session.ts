@@ -73,6 +73,11 @@ export class DtlsSession {
     return this.#protection.reserveLow
   }
 
+  /** All of them are used: nothing can be sent before the session is stored again. */
+  get exhausted(): boolean {
+    return this.#protection.exhausted
+  }
+
   /** The record number that the next message gets. */
   get sendSequence(): number {
     return this.#protection.sendSequence

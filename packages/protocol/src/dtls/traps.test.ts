@@ -239,9 +239,12 @@ describe('server trap 17 and the sessions behind it', () => {
       session.seal(message)
     }
     assert.throws(() => session.seal(message), { code: 'sequence-reserve' })
+    cloud.listener.send(session, message)
+    assert.deepEqual(cloud.sent, [])
+    assert.equal(cloud.listener.drops.unsaved, 1)
     session.serialize(10)
-    session.seal(message)
-    assert.equal(cloud.listener.sessionCount, 1)
+    cloud.listener.send(session, message)
+    assert.equal(cloud.sent.length, 1)
   })
 
   it('remembers over a restart which records came', () => {
