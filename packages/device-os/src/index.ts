@@ -55,3 +55,4 @@ export {
 export { FileStorage } from './storage/file-storage.ts'
 export { MemoryStorage } from './storage/memory-storage.ts'
 export { checkName, replaceFile, type Storage, StorageError, type StorageErrorCode } from './storage/storage.ts'
+export { type UpdateHandlers, Updates } from './system/updates.ts'

@@ -136,6 +136,7 @@ describe('the staging of updates', () => {
     })
     return { flash, updates, told }
   }
+  const silent = { begun: () => {}, progress: () => {}, failed: () => {}, applied: () => {} }
   const request = (file: Uint8Array) => ({ size: file.length, sha256: sha256(file), discard: false, chunkSize: 512 })
   const errorOf = (answer: object) => ('error' in answer ? answer.error : 0)
 
@@ -159,6 +160,30 @@ describe('the staging of updates', () => {
     updates.apply()
     assert.equal(flash.pending().length, 1)
     assert.deepEqual(told, ['begun', 'progress', 'applied'])
+  })
+
+  it('keeps a whole file whose result the cloud did not acknowledge, through a reset too', () => {
+    const { updates, flash } = updatesOf()
+    updates.begin(request(newSystem1))
+    updates.write(0, newSystem1)
+    updates.cancel(false)
+    assert.deepEqual(updates.begin(request(newSystem1)), { offset: newSystem1.length })
+    assert.deepEqual(updates.finish(), { ok: true })
+    updates.cancel(false)
+    const rebooted = new Updates(flash, { ...silent, allowed: () => true })
+    assert.deepEqual(rebooted.begin(request(newSystem1)), { offset: newSystem1.length })
+    assert.deepEqual(rebooted.finish(), { ok: true })
+    rebooted.apply()
+    assert.equal(flash.pending().length, 1)
+  })
+
+  it('forgets a whole file that it refused', () => {
+    const { updates } = updatesOf()
+    updates.begin(request(newSystem2))
+    updates.write(0, newSystem2)
+    assert.equal(errorOf(updates.finish()), updateResult.dependencyCheckFailed)
+    updates.cancel(false)
+    assert.deepEqual(updates.begin(request(newSystem2)), { offset: 0 })
   })
 
   it('does not take a file for another', () => {

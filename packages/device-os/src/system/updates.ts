@@ -25,6 +25,8 @@ export class Updates implements UpdateTarget {
   #active = false
   /** The validated file. */
   #file: Uint8Array | undefined
+  /** The file is here and was found to be of no use. */
+  #refused = false
 
   constructor(flash: Flash, handlers: UpdateHandlers) {
     this.#flash = flash
@@ -48,6 +50,7 @@ export class Updates implements UpdateTarget {
     this.#flash.clearPending()
     this.#active = true
     this.#file = undefined
+    this.#refused = false
     this.#handlers.begun()
     return begun
   }
@@ -61,11 +64,13 @@ export class Updates implements UpdateTarget {
   finish(): { readonly ok: true } | UpdateError {
     const { staging, platform } = this.#flash
     const check = staging.check()
+    this.#refused = staging.complete
     if (!check.ok) return refusal(check.error)
     const file = staging.bytes()
     const installed = this.#flash.installed().map((module) => installedModule(module))
     const { result, message } = validateUpdate(file, platform, installed)
     if (result !== updateResult.ok) return { error: result, message }
+    this.#refused = false
     this.#file = file
     return { ok: true }
   }
@@ -81,8 +86,9 @@ export class Updates implements UpdateTarget {
 
   cancel(discard: boolean): void {
     if (!this.#active) return
-    // A file that was refused as a whole is of no use to a later attempt.
-    this.#end(discard || this.#flash.staging.complete)
+    // A file that was refused as a whole is of no use to a later attempt. One that is whole, and whose result the cloud
+    // could not acknowledge any more, is: the next attempt resumes at its end.
+    this.#end(discard || this.#refused)
     this.#handlers.failed(updateResult.error, 'the update was cancelled')
   }
 
