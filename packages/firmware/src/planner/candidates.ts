@@ -5,19 +5,21 @@ import type { ModuleDependency } from '../module-function.ts'
 import { type CatalogueIndex, type Entry, isFinal, type Need, needsOf, slotKey } from './catalogue-index.ts'
 
 /**
- * How widely modules are chosen: those that dependencies point to, and the others of their releases;
- * all newer ones of final releases as well, because what a dependency points to may itself need
- * something that is not to be had; all newer ones; and, of those, all files of one number.
+ * How widely modules are chosen: those that dependencies point to; the final ones of their releases as
+ * well, as stepping stones; all newer ones of final releases, because what a dependency points to may
+ * itself need something that is not to be had; all newer ones; and, of those, all files of one number.
+ * A wider choice is made only where a narrower one has no plan, so a pre-release that nothing names is
+ * taken only when there is no other way.
  */
-export type Breadth = 'named' | 'final' | 'all' | 'variants'
+export type Breadth = 'named' | 'releases' | 'final' | 'all' | 'variants'
 
-export const breadths: readonly Breadth[] = ['named', 'final', 'all', 'variants']
+export const breadths: readonly Breadth[] = ['named', 'releases', 'final', 'all', 'variants']
 
 type Floor = Pick<Need, 'key' | 'version'>
 
 /**
- * For each missing dependency what satisfies it, what that needs in turn, and the other modules of its
- * release as stepping stones. Nothing that is not newer than what is installed.
+ * For each missing dependency what satisfies it, and what that needs in turn. Nothing that is not newer
+ * than what is installed.
  */
 export function findCandidates(
   installed: InstalledModules,
@@ -36,11 +38,10 @@ export function findCandidates(
   const pending: Floor[] = missing.map((dependency) => ({ key: slotKey(dependency), version: dependency.version }))
   if (breadth !== 'named') pending.push(...replaceable(installed, level))
 
-  const add = (entry: Entry): boolean => {
-    if (entry.version <= level(entry.key) || candidates.has(entry)) return false
+  const add = (entry: Entry): void => {
+    if (entry.version <= level(entry.key) || candidates.has(entry)) return
     candidates.add(entry)
     pending.push(...entry.needs)
-    return true
   }
   for (let floor = pending.pop(); floor; floor = pending.pop()) {
     const { key, version } = floor
@@ -50,9 +51,9 @@ export function findCandidates(
     if (versions.has(version)) continue
     versions.add(version)
     for (const entry of choose(floor, index, breadth)) {
-      if (!add(entry)) continue
+      add(entry)
+      if (breadth !== 'releases') continue
       for (const release of index.releasesOf(entry)) {
-        // What only a pre-release has is taken when it is named, or when nothing else helps.
         for (const sibling of index.byRelease.get(release) ?? []) if (isFinal(sibling.module)) add(sibling)
       }
     }
@@ -75,7 +76,7 @@ function choose(floor: Floor, index: CatalogueIndex, breadth: Breadth): readonly
   const fitting = all.filter((entry) => entry.version >= floor.version)
   if (breadth === 'all' || breadth === 'variants') return fitting
   const named = nameOne(floor.version, fitting)
-  if (breadth === 'named') return named ? [named] : []
+  if (breadth !== 'final') return named ? [named] : []
   return fitting.filter((entry) => entry === named || isFinal(entry.module))
 }
 

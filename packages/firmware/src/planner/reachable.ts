@@ -18,32 +18,31 @@ export interface Reach {
 }
 
 export function reach(problem: Problem): Reach {
-  const caps = problem.choices.map((choices) => choices.length - 1)
+  const leftOut = new Set<Choice>()
   for (;;) {
     const state = new State(problem)
-    const plan = takeAll(problem, state, caps)
+    const plan = takeAll(problem, state, leftOut)
     const levels = problem.choices.map((_, slot) => state.version(slot))
     if (state.isGoal()) return { plan, levels }
-    let lowered = false
+    const before = leftOut.size
     for (let slot = 0; slot < problem.slotCount; slot++) {
       const current = state.current(slot)
       if (!current || current.position === 0) continue
       if (current.needs.every((need) => state.version(need.slot) >= need.version)) continue
-      caps[slot] = current.position - 1
-      lowered = true
+      leftOut.add(current)
     }
-    if (!lowered) return { plan: undefined, levels }
+    if (leftOut.size === before) return { plan: undefined, levels }
   }
 }
 
-function takeAll(problem: Problem, state: State, caps: readonly number[]): Choice[] {
+function takeAll(problem: Problem, state: State, leftOut: ReadonlySet<Choice>): Choice[] {
   const plan: Choice[] = []
   for (let changed = true; changed; ) {
     changed = false
     for (const [slot, choices] of problem.choices.entries()) {
-      for (let position = caps[slot] ?? 0; position > (state.positions[slot] ?? 0); position--) {
+      for (let position = choices.length - 1; position > (state.positions[slot] ?? 0); position--) {
         const choice = choices[position]
-        if (!choice || !state.accepts(choice)) continue
+        if (!choice || leftOut.has(choice) || !state.accepts(choice)) continue
         state.set(choice)
         plan.push(choice)
         changed = true
