@@ -118,7 +118,9 @@ export type { UpdateHandle, UpdateOptions } from './session/cloud-updates.ts'
 export type { Delivery } from './session/delivery.ts'
 export { deliveriesFor } from './session/delivery.ts'
 export type {
+  AnnouncedPart,
   Announcement,
+  ApplicationParts,
   DeviceSessionHandlers,
   DeviceSessionOptions,
   PublishOptions,

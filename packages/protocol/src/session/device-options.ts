@@ -64,8 +64,24 @@ export interface PublishOptions extends EventFields {
   readonly ack?: 'with' | 'without'
 }
 
+/** What is announced together, and what a cloud that took it need not be told again (device-protocol.md 3.4.3). */
+export type AnnouncedPart = 'system' | 'application' | 'subscriptions'
+
+export interface ApplicationParts {
+  /** False: the cloud knows the application's describe. */
+  readonly describe?: boolean
+  /** False: the cloud knows all subscriptions. */
+  readonly subscribe?: boolean
+  /** Over UDP: the cloud has acknowledged all of that part. */
+  readonly taken?: ((part: AnnouncedPart) => void) | undefined
+}
+
 /** What a device says after its Hello (device-protocol.md 3.4.1), in that order; what is left out is not said. */
-export interface Announcement {
+export interface Announcement extends ApplicationParts {
+  /** False: the cloud knows the system describe. */
+  readonly system?: boolean
+  /** False: the device knows the time. */
+  readonly time?: boolean
   readonly claimCode?: string | undefined
   readonly safeMode?: boolean
   /** Reset reason by name, once a boot. */

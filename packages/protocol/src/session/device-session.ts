@@ -23,6 +23,7 @@ import type { Millis } from '../time.ts'
 import { DeviceDescribes } from './device-describes.ts'
 import {
   type Announcement,
+  type ApplicationParts,
   type DeviceSessionHandlers,
   type DeviceSessionOptions,
   defaultDeviceMessageSize,
@@ -43,7 +44,7 @@ import { uniform } from './uniform.ts'
 /** More publishes than this waiting for their acknowledgement are refused. */
 const maxUnacknowledged = 64
 
-type State = 'new' | 'hello' | 'ready' | 'closed'
+type State = 'new' | 'hello' | 'resumed' | 'ready' | 'closed'
 
 export class DeviceSession {
   readonly #options: DeviceSessionOptions
@@ -108,6 +109,24 @@ export class DeviceSession {
     return this.#layer.outstanding
   }
 
+  /** The id that the next message gets: a later session of this device goes on behind it (device-protocol.md 3.3). */
+  get nextMessageId(): number {
+    return this.#layer.upcomingId
+  }
+
+  /**
+   * Goes on, over UDP, in a session in which the cloud knows all that a Hello would say: sends a ping instead
+   * (device-protocol.md 2.6.4). `ready` is told with the first message of the cloud, whatever it is; without any the
+   * session ends with `ping-timeout`, as whenever the cloud falls silent.
+   */
+  resume(now: Millis): void {
+    if (this.#state !== 'new') return
+    this.#now = now
+    this.#state = 'resumed'
+    this.#pinger.pinged(now)
+    this.#sendPing(now)
+  }
+
   /** Sends Hello. */
   start(now: Millis): void {
     if (this.#state !== 'new') return
@@ -141,6 +160,7 @@ export class DeviceSession {
       if (this.#options.transport === 'tcp') this.#end(error)
       return
     }
+    if (this.#state === 'resumed' && message.type !== coapType.rst) this.#becomeReady()
     if (message.type === coapType.ack) {
       this.#layer.acknowledge(message.id, message.code)
       if (!this.#updates?.receive(message, now)) this.#time(message)
@@ -169,7 +189,7 @@ export class DeviceSession {
     }
     this.#updates?.poll(now)
     // While an update runs no pings are sent (device-protocol.md 3.6): its transfer watches the time.
-    if (this.#updating || !this.ready) return
+    if (this.#updating || (this.#state !== 'ready' && this.#state !== 'resumed')) return
     const due = this.#pinger.poll(now)
     if (due === 'ping') this.ping(now)
     else if (due === 'gone') this.#end(new ProtocolError('ping-timeout', 'the cloud fell silent'))
@@ -178,7 +198,7 @@ export class DeviceSession {
   /** When `poll` is next needed. */
   nextDeadline(): Millis | undefined {
     if (this.#state === 'closed' || this.#state === 'new') return undefined
-    const ping = this.#state === 'ready' && !this.#updating ? this.#pinger.deadline : this.#helloDeadline
+    const ping = this.#state === 'hello' || this.#updating ? this.#helloDeadline : this.#pinger.deadline
     return earliest(ping, this.#layer.nextDeadline(), this.#updates?.nextDeadline())
   }
 
@@ -192,9 +212,12 @@ export class DeviceSession {
 
   /** Says what a device says after its Hello, in its order (device-protocol.md 3.4.1). */
   announce(announcement: Announcement, now: Millis): void {
-    this.postDescribe('system', this.#handlers.describe('system'), now)
+    const { taken } = announcement
+    if (announcement.system ?? true) {
+      this.postDescribe('system', this.#handlers.describe('system'), now, (ok) => ok && taken?.('system'))
+    }
     if (announcement.claimCode) this.#systemEvent(deviceSystemEvent.claimCode, announcement.claimCode, now)
-    this.requestTime(now)
+    if (announcement.time ?? true) this.requestTime(now)
     if (announcement.safeMode) this.#systemEvent(deviceSystemEvent.safeMode, '', now)
     if (announcement.lastReset) this.#systemEvent(deviceSystemEvent.lastReset, announcement.lastReset, now)
     if (announcement.updatesEnabled !== undefined) {
@@ -203,14 +226,32 @@ export class DeviceSession {
     if (announcement.updatesForced !== undefined) {
       this.#systemEvent(deviceSystemEvent.updatesForced, String(announcement.updatesForced), now)
     }
-    if (announcement.application ?? true) this.announceApplication(announcement.subscriptions ?? [], now)
+    if (announcement.application ?? true) this.announceApplication(announcement.subscriptions ?? [], now, announcement)
   }
 
   /** The application's part of the announcement: its describe, then all subscriptions. */
-  announceApplication(subscriptions: NonNullable<Announcement['subscriptions']>, now: Millis): void {
-    this.postDescribe('application', this.#handlers.describe('application'), now)
-    for (const prefix of ['particle', 'spark']) this.subscribe(prefix, {}, now)
-    for (const { prefix, format } of subscriptions) this.subscribe(prefix, format ? { format } : {}, now)
+  announceApplication(
+    subscriptions: NonNullable<Announcement['subscriptions']>,
+    now: Millis,
+    { describe = true, subscribe = true, taken }: ApplicationParts = {},
+  ): void {
+    if (describe) {
+      this.postDescribe(
+        'application',
+        this.#handlers.describe('application'),
+        now,
+        (ok) => ok && taken?.('application'),
+      )
+    }
+    if (!subscribe) return
+    const all = [{ prefix: 'particle' }, { prefix: 'spark' }, ...subscriptions]
+    let missing = all.length
+    for (const { prefix, ...options } of all) {
+      this.subscribe(prefix, options, now, (ok) => {
+        if (ok) missing -= 1
+        if (missing === 0) taken?.('subscriptions')
+      })
+    }
   }
 
   /** Posts a describe, in blocks if need be. `done` is told whether the cloud took it. */
@@ -258,10 +299,19 @@ export class DeviceSession {
     return true
   }
 
-  /** Subscribes to events whose names begin with the prefix. NON over TCP, CON over UDP, as 6.2 has it. */
-  subscribe(prefix: string, options: { readonly format?: SubscriptionFormat }, now: Millis): void {
+  /**
+   * Subscribes to events whose names begin with the prefix. NON over TCP, CON over UDP, as 6.2 has it.
+   *
+   * @param done told over UDP, where there are acknowledgements, whether the cloud took it
+   */
+  subscribe(
+    prefix: string,
+    options: { readonly format?: SubscriptionFormat },
+    now: Millis,
+    done?: (taken: boolean) => void,
+  ): void {
     this.#now = now
-    this.#sendPlain((head) => encodeSubscribe(head, prefix, options.format))
+    this.#sendPlain((head) => encodeSubscribe(head, prefix, options.format), done)
   }
 
   /** Asks for the time, unless an answer is still awaited: a device never asks twice (device-protocol.md 3.7). */
@@ -287,9 +337,7 @@ export class DeviceSession {
   /** Pings the cloud; anything that is received then counts as the answer. */
   ping(now: Millis): void {
     this.#now = now
-    if (this.#state !== 'ready') return
-    const id = this.#layer.nextId()
-    this.#layer.sendConfirmable(id, encodePing(id), now)
+    if (this.#state === 'ready' || this.#state === 'resumed') this.#sendPing(now)
   }
 
   /** Changes the keep-alive interval, as `Particle.keepAlive` does. */
@@ -394,8 +442,13 @@ export class DeviceSession {
     this.#end(new ProtocolError('message-reset', 'the cloud reset the session'))
   }
 
+  #sendPing(now: Millis): void {
+    const id = this.#layer.nextId()
+    this.#layer.sendConfirmable(id, encodePing(id), now)
+  }
+
   #becomeReady(): void {
-    if (this.#state !== 'hello') return
+    if (this.#state !== 'hello' && this.#state !== 'resumed') return
     this.#state = 'ready'
     this.#helloDeadline = undefined
     this.#handlers.ready()
@@ -419,12 +472,13 @@ export class DeviceSession {
   }
 
   /** Subscriptions and separate responses: NON over TCP, CON over UDP (device-protocol.md 3.2). */
-  #sendPlain(encode: (head: Head) => Uint8Array): void {
+  #sendPlain(encode: (head: Head) => Uint8Array, done?: (taken: boolean) => void): void {
     if (this.#state !== 'ready') return
     const id = this.#layer.nextId()
     const udp = this.#options.transport === 'udp'
     const message = encode({ type: udp ? coapType.con : coapType.non, id, token: noBytes })
-    if (udp) this.#layer.sendConfirmable(id, message, this.#now)
+    const ended = done && ((acknowledgement: Acknowledgement) => done(resultOfAck(acknowledgement).ok))
+    if (udp) this.#layer.sendConfirmable(id, message, this.#now, ended)
     else this.#layer.send(message)
   }
 

@@ -59,6 +59,11 @@ export class MessageLayer {
     return Math.max(this.#retransmission?.size ?? 0, this.#waiting?.size ?? 0)
   }
 
+  /** The id from which `nextId` goes on. */
+  get upcomingId(): number {
+    return this.#nextId
+  }
+
   /** The next message id of this end; never one that still waits for its acknowledgement. */
   nextId(): number {
     do {

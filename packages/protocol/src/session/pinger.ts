@@ -29,6 +29,12 @@ export class Pinger {
     this.#awaiting = false
   }
 
+  /** A ping was sent unasked; silence counts from here. */
+  pinged(now: Millis): void {
+    this.#awaiting = true
+    this.#since = now
+  }
+
   /** What is due: `ping` is said once, then silence counts from there. */
   poll(now: Millis): 'quiet' | 'ping' | 'gone' {
     if (now < this.deadline) return 'quiet'
