@@ -12,6 +12,7 @@ import type { ResetReason } from '../flash/reset-reason.ts'
 import {
   type Clock,
   connectTcp,
+  connectUdp,
   inlineRunner,
   type LedState,
   type Millis,
@@ -19,6 +20,8 @@ import {
   realClock,
   type TcpHandlers,
   type TcpSocket,
+  type UdpHandlers,
+  type UdpSocket,
   VirtualHal,
 } from '../hal/index.ts'
 import { openRelease, type ReleaseFolder, releaseModules } from '../release/release-folder.ts'
@@ -53,6 +56,8 @@ export interface MemoryDeviceOptions {
   readonly clock?: Clock
   /** Real connections unless given. */
   readonly connectTcp?: (host: string, port: number, handlers: TcpHandlers) => TcpSocket
+  /** Real sockets unless given. */
+  readonly connectUdp?: (host: string, port: number, handlers: UdpHandlers) => UdpSocket
   readonly random?: (length: number) => Uint8Array
   /** Seconds since 1970 that the device knows when power comes on. */
   readonly unixTime?: number
@@ -281,6 +286,7 @@ export class MemoryDevice {
     return new VirtualHal({
       clock: this.#clock,
       connectTcp: this.#options.connectTcp ?? connectTcp,
+      connectUdp: this.#options.connectUdp ?? connectUdp,
       pins: this.pins,
       onLed: (led) => this.#showLed(led),
       onLog: ({ level, category, message }) => onLog?.({ from: 'system', level, category, message }),

@@ -2,13 +2,14 @@
  * What one run of a system in memory may touch: when the run ends, its timers and connections end with it, as those of
  * a process do, and whatever it still gets to do goes nowhere.
  */
-import type { Hal, TcpHandlers, TcpSocket, Timer } from '../hal/index.ts'
+import type { Hal, TcpHandlers, TcpSocket, Timer, UdpHandlers, UdpSocket } from '../hal/index.ts'
 
 export class RunScope {
   readonly hal: Hal
   #alive = true
   readonly #timers = new Set<Timer>()
   readonly #sockets = new Set<TcpSocket>()
+  readonly #udpSockets = new Set<UdpSocket>()
   readonly #crashed: (error: unknown) => void
 
   /** @param crashed told of what the system throws in a timer or a connection's handler */
@@ -21,6 +22,7 @@ export class RunScope {
       random: (length) => hal.random(length),
       setTimer: (delay, fn) => this.#setTimer(hal, delay, fn),
       connectTcp: (host, port, handlers) => this.#connectTcp(hal, host, port, handlers),
+      connectUdp: (host, port, handlers) => this.#connectUdp(hal, host, port, handlers),
       led: { set: (state) => this.#alive && hal.led.set(state) },
       pins: hal.pins,
       log: (record) => this.#alive && hal.log(record),
@@ -37,8 +39,10 @@ export class RunScope {
     this.#alive = false
     for (const timer of this.#timers) timer.cancel()
     for (const socket of this.#sockets) socket.destroy()
+    for (const socket of this.#udpSockets) socket.close()
     this.#timers.clear()
     this.#sockets.clear()
+    this.#udpSockets.clear()
   }
 
   #guard(fn: () => void): void {
@@ -77,5 +81,25 @@ export class RunScope {
     })
     this.#sockets.add(socket)
     return socket
+  }
+
+  #connectUdp(hal: Hal, host: string, port: number, handlers: UdpHandlers): UdpSocket {
+    if (!this.#alive) return { send: () => {}, close: () => {} }
+    const socket = hal.connectUdp(host, port, {
+      open: () => this.#guard(() => handlers.open()),
+      datagram: (bytes) => this.#guard(() => handlers.datagram(bytes)),
+      closed: (error) => {
+        this.#udpSockets.delete(socket)
+        this.#guard(() => handlers.closed(error))
+      },
+    })
+    this.#udpSockets.add(socket)
+    return {
+      send: (datagram) => socket.send(datagram),
+      close: () => {
+        this.#udpSockets.delete(socket)
+        socket.close()
+      },
+    }
   }
 }

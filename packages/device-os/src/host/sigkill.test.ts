@@ -95,7 +95,9 @@ class Device {
   }
 
   start(): void {
-    const rom = spawn(process.execPath, [romFile, this.dir], { stdio: ['ignore', 'pipe', 'inherit'] })
+    // The compiled code of all devices in one place: they start faster.
+    const env = { ...process.env, NODE_COMPILE_CACHE: join(folder, 'code-cache') }
+    const rom = spawn(process.execPath, [romFile, this.dir], { stdio: ['ignore', 'pipe', 'inherit'], env })
     started.add(rom)
     this.#rom = rom
     let rest = ''
