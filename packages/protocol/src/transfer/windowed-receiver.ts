@@ -22,6 +22,13 @@ import {
 const chunksPerAck = 2
 const ackDelay = 200
 
+/**
+ * Over UDP, after so much silence and then twice as late each time, the last ack is said again. Device OS does not do
+ * this; but a NAT may have forgotten the device, or the cloud the transfer, and neither can reach a device that is silent.
+ */
+const firstReminder = 5_000
+const longestReminder = 60_000
+
 /** A transfer that is under way. */
 interface Transfer {
   readonly start: UpdateStart
@@ -31,6 +38,9 @@ interface Transfer {
   ackDue: Millis | undefined
   unacknowledged: number
   idleDeadline: Millis
+  /** When to say the last ack again; never over a link that knows by itself whether it stands. */
+  reminder: Millis
+  reminderWait: Millis
   duplicates: number
   outOfOrder: number
   acks: number
@@ -103,6 +113,10 @@ export class WindowedReceiver {
       this.#fail(new ProtocolError('message-timeout', 'no chunk came for 300 s'))
     } else if (transfer?.ackDue !== undefined && now >= transfer.ackDue) {
       this.#ack(transfer, now)
+    } else if (transfer && !this.#finished && now >= transfer.reminder) {
+      transfer.reminderWait = Math.min(longestReminder, 2 * transfer.reminderWait)
+      transfer.reminder = now + transfer.reminderWait
+      this.#ack(transfer, now)
     }
   }
 
@@ -110,7 +124,7 @@ export class WindowedReceiver {
   nextDeadline(): Millis | undefined {
     if (this.#finished) return this.#finished.deadline
     const transfer = this.#transfer
-    return transfer && Math.min(transfer.idleDeadline, transfer.ackDue ?? Number.POSITIVE_INFINITY)
+    return transfer && Math.min(transfer.idleDeadline, transfer.reminder, transfer.ackDue ?? Number.POSITIVE_INFINITY)
   }
 
   /** The connection is lost: the update is cancelled, what arrived is kept for a resume. */
@@ -153,6 +167,8 @@ export class WindowedReceiver {
       ackDue: undefined,
       unacknowledged: 0,
       idleDeadline: now + idleTimeout,
+      reminder: this.#link.reliable ? Number.POSITIVE_INFINITY : now + firstReminder,
+      reminderWait: firstReminder,
       duplicates: 0,
       outOfOrder: 0,
       acks: 0,
@@ -182,6 +198,8 @@ export class WindowedReceiver {
     const { chunks } = transfer
     if (index > chunks.contiguous + transfer.window) return
     transfer.idleDeadline = now + idleTimeout
+    transfer.reminderWait = firstReminder
+    if (!this.#link.reliable) transfer.reminder = now + firstReminder
     const hadGaps = chunks.hasGaps
     const inOrder = index === chunks.contiguous + 1
     if (!chunks.add(index)) {

@@ -354,6 +354,24 @@ describe('the receiver of a windowed transfer', () => {
     assert.deepEqual(acks(), ['1 ', '1 02000000', '3 ', '4 '])
   })
 
+  it('says its last ack again while nothing comes over UDP, less and less often', () => {
+    const { sent, receiver, network } = started()
+    network.cloud.machine = undefined
+    network.lose = (_, from) => from === network.cloud
+    const began = network.now
+    const times: number[] = []
+    for (let now = began; now < began + 100_000; now += 100) {
+      receiver.poll(now)
+      if (sent.length > times.length) times.push(now - began)
+    }
+    assert.equal(times.length, 4)
+    assert.ok(
+      times.every((at, index) => Math.abs(at - 5_000 * (2 ** (index + 1) - 1)) < 200),
+      `${times}`,
+    )
+    assert.ok(sent.every((message) => decodeUpdateAck(message).cumulative === 0))
+  })
+
   it('answers a late chunk with a reset and nothing more', () => {
     const network = new TestNetwork(false)
     const receiver = new WindowedReceiver(network.device, new TestTarget(), { failed: () => assert.fail() })

@@ -84,6 +84,7 @@ export class StreamConnection implements StreamSocket {
   readonly #ended: () => void
   readonly #opened: () => void
   #alive = true
+  #vanished = false
 
   constructor(
     simulation: Simulation,
@@ -129,6 +130,12 @@ export class StreamConnection implements StreamSocket {
     this.#end(this.#device)
   }
 
+  /** The device is gone without a word, as after a reset: the cloud's end does not notice, and speaks to nobody. */
+  vanish(): void {
+    this.#device.handlers = undefined
+    this.#vanished = true
+  }
+
   /** Breaks the connection now, for both ends; what is on its way is lost. */
   cut(error = new Error('connection reset')): void {
     if (!this.#alive) return
@@ -142,7 +149,7 @@ export class StreamConnection implements StreamSocket {
 
   /** From the network; not for users. */
   accept(listener: StreamListener): void {
-    if (!this.#alive) return
+    if (!this.#alive || this.#vanished) return
     const simulation = this.#simulation
     const { shaper } = this.#cloud
     this.#cloud.handlers = listener({
