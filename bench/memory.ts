@@ -34,7 +34,7 @@ export async function measureMemory(counts: readonly number[]): Promise<Figure[]
       await sleep(settling)
       const memory = await cloud.process.memory()
       await cloud.online(count)
-      const { rss, heap, external } = perDevice(memory, baseline, count)
+      const { rss, rssKept, heap, committed, external } = perDevice(memory, baseline, count)
       const limit = bare.get(count)
       figures.push({
         name: `memory, ${count.toLocaleString('en-US')} devices`,
@@ -49,7 +49,9 @@ export async function measureMemory(counts: readonly number[]): Promise<Figure[]
         count,
         details: {
           resident: rss,
+          'resident with pages that V8 keeps for later': rssKept,
           heap,
+          'heap committed': committed,
           external,
           'bare resident': limit?.rss ?? 0,
           'bare heap': limit?.heap ?? 0,
@@ -99,5 +101,11 @@ async function measureBareSockets(counts: readonly number[]): Promise<Map<number
 /** KB, of 1024 bytes, above the baseline for each device. */
 function perDevice(memory: Memory, baseline: Memory, count: number): Memory {
   const each = (key: keyof Memory): number => (memory[key] - baseline[key]) / 1_024 / count
-  return { heap: each('heap'), external: each('external'), rss: each('rss') }
+  return {
+    heap: each('heap'),
+    committed: each('committed'),
+    external: each('external'),
+    rss: each('rss'),
+    rssKept: each('rssKept'),
+  }
 }

@@ -8,8 +8,12 @@ import type { CpuProfile } from '../profile.ts'
 
 export interface Memory {
   readonly heap: number
+  /** What V8 holds for its heap, used or not. */
+  readonly committed: number
   readonly external: number
   readonly rss: number
+  /** Resident after an ordinary collection, with the pages that V8 keeps for later. */
+  readonly rssKept: number
 }
 
 /** A question's name, with its answer; questions of one child beside the common ones are its own. */
@@ -56,16 +60,24 @@ export function answer(own: Answers, ready: unknown = {}): void {
   process.send?.({ ready })
 }
 
-/** Memory once garbage is gone: the smallest of several looks, for the allocator gives pages back with some delay. */
+/**
+ * Memory once garbage is gone: the smallest of several looks, for the allocator gives pages back with some delay.
+ *
+ * The collection is of the kind with which V8 meets a lack of memory. After an ordinary one it keeps the pages that are
+ * free for a while, and they still count as resident: more than all that the devices hold.
+ */
 async function settledMemory(): Promise<Memory> {
   const collect = globalThis.gc
   if (!collect) throw new Error('start it with --expose-gc')
+  collect()
+  collect()
+  const rssKept = process.memoryUsage.rss()
   let best: Memory | undefined
   for (let look = 0; look < 5; look++) {
-    collect()
+    collect({ type: 'major', execution: 'sync', flavor: 'last-resort' })
     await sleep(200)
-    const { heapUsed, external, rss } = process.memoryUsage()
-    if (!best || rss < best.rss) best = { heap: heapUsed, external, rss }
+    const { heapUsed, heapTotal, external, rss } = process.memoryUsage()
+    if (!best || rss < best.rss) best = { heap: heapUsed, committed: heapTotal, external, rss, rssKept }
   }
   return best as Memory
 }
