@@ -184,7 +184,7 @@ export class CongestionControl {
     if (this.#mode === 'startup' && this.#flatRounds >= fullRounds) this.#mode = 'drain'
     if (this.#mode === 'drain' && inFlight <= this.#product) this.#steady(now)
     if (this.#mode === 'steady') this.#cycle(now)
-    const target = Math.max(minLimit, this.#initialTarget, this.#targetGain * this.#product + this.#extra)
+    const target = Math.max(minLimit, this.#initialTarget, windowGain * this.#product + this.#extra)
     if (this.#mode !== 'startup') this.#limit = Math.min(this.#limit + arrived, target)
     else if (this.#limit < target) this.#limit += arrived
     // An empty queue shows the shortest round trip again.
@@ -222,10 +222,6 @@ export class CongestionControl {
     if (this.#mode === 'startup') return startupGain
     if (this.#mode === 'drain') return 1 / startupGain
     return this.#phase === 0 && this.#rising ? risingGain : (cycle[this.#phase] ?? 1)
-  }
-
-  get #targetGain(): number {
-    return this.#mode === 'startup' ? startupGain : windowGain
   }
 
   /** Time from one chunk to the next. */
