@@ -11,6 +11,8 @@ export type ServerAddress =
   | { readonly type: 'ipv4'; readonly address: string; readonly port: number }
   | { readonly type: 'domain'; readonly address: string; readonly port: number }
 
+export type Transport = 'tcp' | 'udp'
+
 export interface DeviceConfig {
   /** 24 lower-case hex characters. */
   readonly deviceId: string
@@ -19,6 +21,13 @@ export interface DeviceConfig {
   /** The cloud's RSA-2048 public key, SPKI DER; a device without one cannot connect. */
   readonly serverKey?: Uint8Array
   readonly serverAddress?: ServerAddress
+  /** How the device reaches its cloud; TCP unless given. Each transport has keys and an address of its own. */
+  readonly transport?: Transport
+  /** The device's EC P-256 private key, SEC1 DER. Devices from before UDP have none. */
+  readonly udpDeviceKey?: Uint8Array
+  /** The cloud's EC P-256 public key, SPKI DER. */
+  readonly udpServerKey?: Uint8Array
+  readonly udpServerAddress?: ServerAddress
   /** Sent with the next Hello or Describe until the cloud has taken it. */
   readonly claimCode?: string
   /** A request of the last run: the next boot, and only that, starts in safe mode. */
@@ -37,6 +46,10 @@ interface ConfigJson {
   deviceKey: string
   serverKey?: string | undefined
   serverAddress?: ServerAddress | undefined
+  transport?: Transport | undefined
+  udpDeviceKey?: string | undefined
+  udpServerKey?: string | undefined
+  udpServerAddress?: ServerAddress | undefined
   claimCode?: string | undefined
   startupMode?: 'normal' | 'safe'
   flags?: Record<string, boolean>
@@ -63,6 +76,10 @@ export function loadConfig(storage: Storage): DeviceConfig {
     deviceKey: fromBase64(json.deviceKey),
     ...(json.serverKey !== undefined && { serverKey: fromBase64(json.serverKey) }),
     ...(json.serverAddress !== undefined && { serverAddress: json.serverAddress }),
+    ...((json.transport === 'tcp' || json.transport === 'udp') && { transport: json.transport }),
+    ...(json.udpDeviceKey !== undefined && { udpDeviceKey: fromBase64(json.udpDeviceKey) }),
+    ...(json.udpServerKey !== undefined && { udpServerKey: fromBase64(json.udpServerKey) }),
+    ...(json.udpServerAddress !== undefined && { udpServerAddress: json.udpServerAddress }),
     ...(json.claimCode !== undefined && { claimCode: json.claimCode }),
     startupMode: json.startupMode === 'safe' ? 'safe' : 'normal',
     flags: { ...json.flags },
@@ -76,6 +93,10 @@ export function saveConfig(storage: Storage, config: DeviceConfig): void {
     deviceKey: toBase64(config.deviceKey),
     serverKey: config.serverKey && toBase64(config.serverKey),
     serverAddress: config.serverAddress,
+    transport: config.transport,
+    udpDeviceKey: config.udpDeviceKey && toBase64(config.udpDeviceKey),
+    udpServerKey: config.udpServerKey && toBase64(config.udpServerKey),
+    udpServerAddress: config.udpServerAddress,
     claimCode: config.claimCode,
     startupMode: config.startupMode,
     flags: { ...config.flags },

@@ -24,6 +24,22 @@ export interface TcpSocket {
   destroy(): void
 }
 
+export interface UdpHandlers {
+  /** The host's address is known: datagrams may be sent. */
+  open(): void
+  /** One datagram of that host. */
+  datagram(bytes: Uint8Array): void
+  /** It could not be opened, or is of no use any more; the last call for this socket. Lost datagrams are no reason. */
+  closed(error: Error): void
+}
+
+export interface UdpSocket {
+  /** May be lost, like any datagram. */
+  send(datagram: Uint8Array): void
+  /** Closes at once; no handler is called any more. */
+  close(): void
+}
+
 export type LogLevel = 'trace' | 'info' | 'warn' | 'error'
 
 export interface LogRecord {
@@ -53,6 +69,8 @@ export interface Hal {
   /** Calls `fn` once, not before `delay` has passed. */
   setTimer(delay: Millis, fn: () => void): Timer
   connectTcp(host: string, port: number, handlers: TcpHandlers): TcpSocket
+  /** Datagrams to and from one port of one host. */
+  connectUdp(host: string, port: number, handlers: UdpHandlers): UdpSocket
   readonly led: { set(state: LedState): void }
   readonly pins: PinBank
   log(record: LogRecord): void

@@ -19,7 +19,7 @@ import type {
   OutgoingEvent,
   OutgoingSubscription,
 } from './communication.ts'
-import { helloOf, serverOf } from './hello.ts'
+import { helloOf, serverOf, udpOf } from './hello.ts'
 import { lastResetText } from './last-reset.ts'
 import type { SystemInput } from './system-input.ts'
 import { vitals } from './vitals.ts'
@@ -74,7 +74,11 @@ export class CloudLink {
     this.#options = options
     const { input, handlers, version, updateTarget } = options
     const { flash, hal, decision, communication } = input
-    const { deviceId, deviceKey, serverKey } = flash.config
+    const { deviceId, deviceKey, serverKey, serverAddress } = flash.config
+    const udp = udpOf(flash, version)
+    if (udp && communication.transports?.includes('udp') !== true) {
+      this.#log('warn', 'system part 1 is too old for UDP: connecting over TCP')
+    }
     this.#updated = decision.resetReason === 'update' && decision.applied.every(({ result }) => result === 0)
     this.#lastReset = lastResetText(decision.resetReason, decision.resetData)
     this.#connection = communication.createConnection({
@@ -82,12 +86,14 @@ export class CloudLink {
       deviceId,
       deviceKey,
       serverKey,
-      server: serverOf(flash.config, version),
+      server: serverOf(serverAddress, deviceId, version),
+      ...(udp && { udp }),
+      mode: decision.mode,
       hello: () => helloOf(flash, this.#updated),
       updateTarget,
       handlers: {
         status: (status) => this.#status(status),
-        ready: () => this.#ready(),
+        ready: (resumed = false) => this.#ready(resumed),
         failed: (failure) => this.#failed(failure),
         describe: (kind) => this.#describe(kind),
         call: (name, argument, reply) => options.application()?.call(name, argument, reply) ?? false,
@@ -187,14 +193,19 @@ export class CloudLink {
     this.#options.handlers.status(status)
   }
 
-  /** Says what a device says in a new session, in the order of device-protocol.md 3.4.1. */
-  #ready(): void {
+  /**
+   * Says what a device says in a new session, in the order of device-protocol.md 3.4.1. In a resumed one it asks for the
+   * time only when it does not know it (2.6.4).
+   */
+  #ready(resumed: boolean): void {
     const { input, state, safe, application } = this.#options
     this.#session = true
     this.#updated = false
     const link = application()
     const told = link === undefined || link.setupDone
+    const askTime = !resumed || input.hal.unixTime() === undefined
     const announcement: Announcement = {
+      time: askTime,
       claimCode: input.flash.config.claimCode,
       safeMode: safe,
       lastReset: this.#lastReset,
@@ -205,7 +216,7 @@ export class CloudLink {
     }
     this.#lastReset = undefined
     this.#applicationTold = told
-    state.set('timeSyncPending', 1)
+    if (askTime) state.set('timeSyncPending', 1)
     this.#connection.announce(announcement)
     if (!told) this.#after(setupGrace, () => this.#tellApplication())
   }

@@ -34,8 +34,11 @@ export interface ConnectionFailure {
 
 export interface ConnectionHandlers {
   status(status: ConnectionStatus): void
-  /** A new session stands; nothing was announced in it yet. */
-  ready(): void
+  /**
+   * A session stands; nothing was announced in it yet. Resumed: it is one from before, in which the cloud knows what it
+   * acknowledged: an announcement says the rest (device-protocol.md 3.4.3).
+   */
+  ready(resumed?: boolean): void
   failed(failure: ConnectionFailure): void
   /** The cloud asks for a describe. */
   describe(kind: DescribeKind): Uint8Array
@@ -48,15 +51,43 @@ export interface ConnectionHandlers {
   signal(on: boolean): void
 }
 
+/** An older host has no UDP. */
+export type ConnectionHal = Pick<Hal, 'now' | 'setTimer' | 'random' | 'connectTcp'> & Partial<Pick<Hal, 'connectUdp'>>
+
+export interface ConnectionServer {
+  readonly host: string
+  readonly port: number
+}
+
+/** Where the session with the cloud outlives resets and power cuts. */
+export interface SessionStorage {
+  load(): Uint8Array | undefined
+  /** Safe when it returns; undefined erases it. */
+  save(session: Uint8Array | undefined): void
+}
+
+export interface UdpOptions {
+  /** SEC1 DER */
+  readonly deviceKey: Uint8Array
+  /** SPKI DER */
+  readonly serverKey: Uint8Array | undefined
+  readonly server: ConnectionServer | undefined
+  readonly sessions: SessionStorage
+}
+
 export interface ConnectionOptions {
-  readonly hal: Pick<Hal, 'now' | 'setTimer' | 'random' | 'connectTcp'>
+  readonly hal: ConnectionHal
   /** 24 hexadecimal characters. */
   readonly deviceId: string
   /** PKCS#1 DER */
   readonly deviceKey: Uint8Array
   /** SPKI DER */
   readonly serverKey: Uint8Array | undefined
-  readonly server: { readonly host: string; readonly port: number } | undefined
+  readonly server: ConnectionServer | undefined
+  /** Connect over UDP, with these keys; without them over TCP. A part 1 from before UDP knows TCP only. */
+  readonly udp?: UdpOptions
+  /** How the device runs: a session from another mode is no session to go on with silently. */
+  readonly mode?: string
   /** Asked at the start of each session. */
   readonly hello: () => HelloFields
   readonly updateTarget: UpdateTarget
@@ -113,6 +144,8 @@ export interface Connection {
 }
 
 export interface Communication {
+  /** What `createConnection` can; a part 1 from before UDP does not say. */
+  readonly transports?: readonly ('tcp' | 'udp')[]
   createConnection(options: ConnectionOptions): Connection
   encodeSystemDescribe(describe: SystemDescribe): Uint8Array
   encodeApplicationDescribe(functions: readonly string[], variables: Readonly<Record<string, VariableType>>): Uint8Array

@@ -1,7 +1,9 @@
 /** What a device says of itself when a session begins (device-protocol.md 3.5). */
 import { productOf } from '@aloe/firmware'
 import { type HelloFields, helloFlag, noProduct } from '@aloe/protocol'
+import type { ServerAddress } from '../flash/device-config.ts'
 import type { Flash } from '../flash/flash.ts'
+import type { ConnectionServer, UdpOptions } from './communication.ts'
 
 /** Bytes of the message buffer of Device OS 6.2. */
 const bufferSize = 1152
@@ -40,11 +42,29 @@ export function helloOf(flash: Flash, updated: boolean): HelloFields {
 
 /** Where the cloud is: `$id` in a name stands for the device and its Device OS (device-protocol.md 6.3). */
 export function serverOf(
-  config: Flash['config'],
+  address: ServerAddress | undefined,
+  deviceId: string,
   version: string,
-): { readonly host: string; readonly port: number } | undefined {
-  const { serverAddress, deviceId } = config
-  if (serverAddress === undefined) return undefined
-  const host = serverAddress.address.replace('$id', `${deviceId}.v${version.split('.')[0]}`)
-  return { host, port: serverAddress.port }
+): ConnectionServer | undefined {
+  if (address === undefined) return undefined
+  const host = address.address.replace('$id', `${deviceId}.v${version.split('.')[0]}`)
+  return { host, port: address.port }
+}
+
+/** The data of flash in which the session with the cloud outlives resets. */
+const sessionData = 'session'
+
+/** What a connection over UDP needs; undefined when the device is to use TCP. */
+export function udpOf(flash: Flash, version: string): UdpOptions | undefined {
+  const { transport, deviceId, udpDeviceKey, udpServerKey, udpServerAddress } = flash.config
+  if (transport !== 'udp' || udpDeviceKey === undefined) return undefined
+  return {
+    deviceKey: udpDeviceKey,
+    serverKey: udpServerKey,
+    server: serverOf(udpServerAddress, deviceId, version),
+    sessions: {
+      load: () => flash.readData(sessionData),
+      save: (session) => flash.writeData(sessionData, session),
+    },
+  }
 }

@@ -2,11 +2,12 @@
 import { randomBytes } from 'node:crypto'
 import { totalmem } from 'node:os'
 import { realClock } from '../clock.ts'
-import type { Hal, LogRecord, MemoryInfo, TcpHandlers, TcpSocket } from '../hal.ts'
+import type { Hal, LogRecord, MemoryInfo, TcpHandlers, TcpSocket, UdpHandlers, UdpSocket } from '../hal.ts'
 import type { LedState } from '../led-state.ts'
 import { PinBank } from '../pins.ts'
 import type { Timer } from '../time.ts'
 import { connectTcp } from './tcp.ts'
+import { connectUdp } from './udp.ts'
 
 export interface LinuxHalOptions {
   readonly onLed?: (state: LedState) => void
@@ -50,6 +51,10 @@ export class LinuxHal implements Hal {
 
   connectTcp(host: string, port: number, handlers: TcpHandlers): TcpSocket {
     return connectTcp(host, port, handlers)
+  }
+
+  connectUdp(host: string, port: number, handlers: UdpHandlers): UdpSocket {
+    return connectUdp(host, port, handlers)
   }
 
   log(record: LogRecord): void {

@@ -1,7 +1,7 @@
 /** A device without a machine, for tests and fleets: everything it touches is handed in. */
 import { randomBytes } from 'node:crypto'
 import { type Clock, realClock } from '../clock.ts'
-import type { Hal, LogRecord, MemoryInfo, TcpHandlers, TcpSocket } from '../hal.ts'
+import type { Hal, LogRecord, MemoryInfo, TcpHandlers, TcpSocket, UdpHandlers, UdpSocket } from '../hal.ts'
 import type { LedState } from '../led-state.ts'
 import { PinBank } from '../pins.ts'
 import type { Timer } from '../time.ts'
@@ -11,6 +11,8 @@ export interface VirtualHalOptions {
   /** Defaults to the strong source of the machine; give a seeded one to repeat a run. */
   readonly random?: (length: number) => Uint8Array
   readonly connectTcp: (host: string, port: number, handlers: TcpHandlers) => TcpSocket
+  /** Without it there is no UDP. */
+  readonly connectUdp?: (host: string, port: number, handlers: UdpHandlers) => UdpSocket
   /** Seconds since 1970 at the start; without it the device learns the time from the cloud. */
   readonly unixTime?: number
   readonly onLed?: (state: LedState) => void
@@ -59,6 +61,12 @@ export class VirtualHal implements Hal {
 
   connectTcp(host: string, port: number, handlers: TcpHandlers): TcpSocket {
     return this.#options.connectTcp(host, port, handlers)
+  }
+
+  connectUdp(host: string, port: number, handlers: UdpHandlers): UdpSocket {
+    if (this.#options.connectUdp) return this.#options.connectUdp(host, port, handlers)
+    const timer = this.setTimer(0, () => handlers.closed(new Error('this device has no UDP')))
+    return { send: () => {}, close: () => timer.cancel() }
   }
 
   log(record: LogRecord): void {

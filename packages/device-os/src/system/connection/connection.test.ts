@@ -9,7 +9,7 @@ import type { ConnectionFailure, ConnectionStatus } from '../communication.ts'
 import { TestCloudConnection } from '../test-cloud.ts'
 import { type TestKeys, testKeys } from '../test-device.ts'
 import { backOff } from './back-off.ts'
-import { TcpConnection } from './connection.ts'
+import { CloudConnection } from './connection.ts'
 import { failureOf } from './failure.ts'
 
 const port = 5683
@@ -39,7 +39,7 @@ function setUp(options: Setup = {}) {
       return options.connectTcp?.(handlers) ?? network.connect(at, handlers)
     },
   })
-  const connection = new TcpConnection({
+  const connection = new CloudConnection({
     hal,
     deviceId: '422b00000000000000000001',
     deviceKey: options.deviceKey ?? devicePrivateKeyDer(keys.device),

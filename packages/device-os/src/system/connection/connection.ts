@@ -1,16 +1,8 @@
 /**
- * The cloud connection over TCP: a socket of the HAL, the secure channel, the session, and what happens when any of
- * them fails (device-protocol.md 1, 3.4, 6).
+ * The cloud connection: a link to the cloud over TCP or UDP, the session on it, and what happens when either fails
+ * (device-protocol.md 1, 2, 3.4, 6).
  */
-import {
-  DeviceSession,
-  type Goodbye,
-  loadDeviceKey,
-  type ProtocolError,
-  serverPublicKeyFromDer,
-  TcpClientChannel,
-} from '@aloe/protocol'
-import type { TcpSocket } from '../../hal/hal.ts'
+import { type AnnouncedPart, DeviceSession, type Goodbye, helloFlag, type ProtocolError } from '@aloe/protocol'
 import type { Millis, Timer } from '../../hal/time.ts'
 import type {
   Connection,
@@ -18,38 +10,54 @@ import type {
   ConnectionOptions,
   ConnectionStatus,
   OutgoingEvent,
+  OutgoingSubscription,
 } from '../communication.ts'
 import { backOff } from './back-off.ts'
 import { failureOf } from './failure.ts'
-
-/** Longest wait for the network to connect (device-protocol.md 6.1: 20 s for each blocking step). */
-const connectTimeout: Millis = 20_000
-/** Longest wait until what is left is sent and the socket closed (device-protocol.md 3.4.4). */
-const closeTimeout: Millis = 5_000
+import { closeTimeout, type Established, type Link, type LinkHandlers } from './link.ts'
+import { TcpLink } from './tcp-link.ts'
+import {
+  applicationChecksum,
+  decodeTold,
+  encodeTold,
+  type Subscribed,
+  subscriptionsChecksum,
+  systemChecksum,
+  type Told,
+} from './told.ts'
+import { endsSession, UdpLink } from './udp-link.ts'
 
 /** One attempt to connect and, if it succeeds, the connection. */
-interface Link {
-  socket: TcpSocket | undefined
-  channel: TcpClientChannel
+interface Attempt {
+  readonly link: Link
   session: DeviceSession | undefined
+  /** The session is an earlier one, and no Hello was due. */
+  resumed: boolean
+  /** Of what the device is, as its Hello and system describe say it. */
+  system: string
+  /** What the cloud knows in this session. */
+  told: Told
+  /** What was subscribed to in this session. */
+  subscriptions: readonly Subscribed[]
   timer: Timer | undefined
   timerAt: Millis
-  connectBy: Millis | undefined
-  /** Told when the socket is closed, once somebody waits for that. */
-  closed: (() => void) | undefined
+  /** Told when nothing waits for an acknowledgement any more, or the attempt is over. */
+  settled: (() => void) | undefined
 }
 
-export class TcpConnection implements Connection {
+export class CloudConnection implements Connection {
   readonly #options: ConnectionOptions
   #status: ConnectionStatus = 'disconnected'
   #wanted = false
-  #link: Link | undefined
+  #attempt: Attempt | undefined
   #retry: Timer | undefined
   #failures = 0
   #attempts = 0
   #disconnects = 0
   #lastError = 0
   #keepAlive: Millis | undefined
+  /** Ids go on from session to session (device-protocol.md 3.3). */
+  #nextMessageId: number | undefined
 
   constructor(options: ConnectionOptions) {
     this.#options = options
@@ -65,47 +73,39 @@ export class TcpConnection implements Connection {
 
   connect(): void {
     this.#wanted = true
-    if (this.#link === undefined && this.#retry === undefined) this.#open()
+    if (this.#attempt === undefined && this.#retry === undefined) this.#open()
   }
 
   async disconnect(goodbye: Goodbye | undefined): Promise<void> {
     this.#wanted = false
     this.#retry?.cancel()
     this.#retry = undefined
-    const link = this.#link
-    if (link === undefined) {
+    const attempt = this.#attempt
+    if (attempt === undefined) {
       this.#become('disconnected')
       return
     }
-    const now = this.#now()
-    if (link.session?.ready !== true) {
-      this.#drop(link)
+    const { link, session } = attempt
+    if (session?.ready !== true) {
+      this.#drop(attempt)
       this.#become('disconnected')
       return
     }
     this.#become('disconnecting')
-    if (goodbye !== undefined) link.session.goodbye(goodbye, now)
-    link.session.close()
-    link.channel.close()
-    link.timer?.cancel()
-    await new Promise<void>((resolve) => {
-      const timer = this.#options.hal.setTimer(closeTimeout, resolve)
-      link.closed = () => {
-        timer.cancel()
-        resolve()
-      }
-      link.socket?.end()
-    })
-    this.#drop(link)
-    if (this.#link === undefined) this.#become('disconnected')
-    if (this.#wanted && this.#link === undefined) this.#open()
+    if (goodbye !== undefined) session.goodbye(goodbye, this.#now())
+    if (link.transport === 'udp') await this.#settle(attempt)
+    this.#stop(attempt)
+    await link.end()
+    if (this.#attempt === attempt) this.#attempt = undefined
+    if (this.#attempt === undefined && this.#retry === undefined) this.#become('disconnected')
+    if (this.#wanted && this.#attempt === undefined && this.#retry === undefined) this.#open()
   }
 
   close(): void {
     this.#wanted = false
     this.#retry?.cancel()
     this.#retry = undefined
-    if (this.#link !== undefined) this.#drop(this.#link)
+    if (this.#attempt !== undefined) this.#drop(this.#attempt)
     this.#status = 'disconnected'
   }
 
@@ -113,31 +113,43 @@ export class TcpConnection implements Connection {
     if (!this.#wanted) return
     this.#retry?.cancel()
     this.#retry = undefined
-    if (this.#link !== undefined) this.#drop(this.#link)
+    if (this.#attempt !== undefined) this.#drop(this.#attempt)
     this.#open()
   }
 
   setKeepAlive(interval: Millis): void {
     this.#keepAlive = interval
-    this.#link?.session?.keepAlive(interval)
-    this.#poll(this.#link)
+    this.#attempt?.session?.keepAlive(interval)
+    this.#poll(this.#attempt)
   }
 
   announce(announcement: Parameters<Connection['announce']>[0]): void {
-    this.#withSession((session, now) => session.announce(announcement, now))
+    const subscriptions = announcement.subscriptions ?? []
+    this.#withSession((session, now, attempt) => {
+      const known = this.#announcing(attempt, announcement.application === false ? undefined : subscriptions)
+      session.announce({ ...announcement, ...known, system: !attempt.resumed }, now)
+    })
   }
 
-  announceApplication(subscriptions: Parameters<Connection['announceApplication']>[0]): void {
-    this.#withSession((session, now) => session.announceApplication(subscriptions, now))
+  announceApplication(subscriptions: readonly OutgoingSubscription[]): void {
+    this.#withSession((session, now, attempt) => {
+      session.announceApplication(subscriptions, now, this.#announcing(attempt, subscriptions))
+    })
   }
 
   postDescribe(kind: 'system' | 'application' | 'metrics', payload: Uint8Array, done?: (ok: boolean) => void): void {
-    if (this.#link?.session?.ready !== true) done?.(false)
-    this.#withSession((session, now) => session.postDescribe(kind, payload, now, done))
+    if (this.#attempt?.session?.ready !== true) done?.(false)
+    this.#withSession((session, now, attempt) => {
+      if (kind === 'application') this.#tell(attempt, 'application', undefined)
+      session.postDescribe(kind, payload, now, (ok) => {
+        if (ok && kind === 'application') this.#tell(attempt, 'application', applicationChecksum(payload))
+        done?.(ok)
+      })
+    })
   }
 
   publish({ acknowledge, ...event }: OutgoingEvent, done?: (ok: boolean) => void): void {
-    if (this.#link?.session?.ready !== true) {
+    if (this.#attempt?.session?.ready !== true) {
       done?.(false)
       return
     }
@@ -151,8 +163,19 @@ export class TcpConnection implements Connection {
     })
   }
 
-  subscribe({ prefix, format }: Parameters<Connection['subscribe']>[0]): void {
-    this.#withSession((session, now) => session.subscribe(prefix, format ? { format } : {}, now))
+  subscribe(subscription: OutgoingSubscription): void {
+    const { prefix, format } = subscription
+    this.#withSession((session, now, attempt) => {
+      const all = [...attempt.subscriptions, subscription]
+      attempt.subscriptions = all
+      // While others still wait for their acknowledgement it stays open whether the cloud knows all.
+      const knewAll = attempt.told.subscriptions !== undefined
+      this.#tell(attempt, 'subscriptions', undefined)
+      session.subscribe(prefix, format ? { format } : {}, now, (taken) => {
+        const last = attempt.subscriptions === all
+        if (taken && knewAll && last) this.#tell(attempt, 'subscriptions', subscriptionsChecksum(all))
+      })
+    })
   }
 
   requestTime(): void {
@@ -163,11 +186,11 @@ export class TcpConnection implements Connection {
     return this.#options.hal.now()
   }
 
-  #withSession(act: (session: DeviceSession, now: Millis) => void): void {
-    const link = this.#link
-    if (link?.session?.ready !== true) return
-    act(link.session, this.#now())
-    this.#poll(link)
+  #withSession(act: (session: DeviceSession, now: Millis, attempt: Attempt) => void): void {
+    const attempt = this.#attempt
+    if (attempt?.session?.ready !== true) return
+    act(attempt.session, this.#now(), attempt)
+    this.#poll(attempt)
   }
 
   #become(status: ConnectionStatus): void {
@@ -176,158 +199,212 @@ export class TcpConnection implements Connection {
     this.#options.handlers.status(status)
   }
 
+  /** What of an announcement the cloud must be told. @param subscriptions undefined: the application comes later */
+  #announcing(attempt: Attempt, subscriptions: readonly Subscribed[] | undefined) {
+    const { told, system } = attempt
+    const application = applicationChecksum(this.#options.handlers.describe('application'))
+    const subscribed = subscriptions && subscriptionsChecksum(subscriptions)
+    if (subscriptions) attempt.subscriptions = subscriptions
+    const checksums: { readonly [Part in AnnouncedPart]: string | undefined } = {
+      system,
+      application,
+      subscriptions: subscribed,
+    }
+    return {
+      describe: told.application !== application,
+      subscribe: told.subscriptions !== subscribed,
+      taken: (part: AnnouncedPart) => this.#tell(attempt, part, checksums[part]),
+    }
+  }
+
+  /** The cloud knows a part, or (without a checksum) may not know it any more. Kept for the next resume. */
+  #tell(attempt: Attempt, part: AnnouncedPart, checksum: string | undefined): void {
+    if (attempt.link.transport === 'tcp' || attempt.told[part] === checksum) return
+    const { [part]: _, ...rest } = attempt.told
+    attempt.told = checksum === undefined ? rest : { ...rest, [part]: checksum }
+    this.#remember(attempt)
+  }
+
+  #remember(attempt: Attempt): void {
+    if (this.#attempt !== attempt) return
+    attempt.link.remember(encodeTold(attempt.told), () => attempt.session?.nextMessageId ?? this.#nextMessageId ?? 1)
+  }
+
   #open(): void {
-    const { deviceId, deviceKey, serverKey, server, hal } = this.#options
+    const { udp } = this.#options
+    const { server, serverKey } = udp ?? this.#options
     this.#attempts += 1
     this.#become('connecting')
     if (serverKey === undefined || server === undefined) {
       this.#attemptFailed('address', undefined, 'the device knows no cloud: its configuration has no server')
       return
     }
-    let link: Link
+    let attempt: Attempt
     try {
-      const channel = new TcpClientChannel({
-        deviceId,
-        deviceKey: loadDeviceKey(deviceKey),
-        serverKey: serverPublicKeyFromDer(serverKey),
-        handlers: {
-          write: (bytes) => link.socket?.write(bytes),
-          established: ({ messageIdSeed }) => this.#established(link, messageIdSeed),
-          message: (message) => link.session?.receive(message, this.#now()),
-          failed: (step, error) => this.#failed(link, step, error),
-        },
-      })
-      const connectBy = this.#now() + connectTimeout
-      link = {
-        socket: undefined,
-        channel,
+      const handlers: LinkHandlers = {
+        opened: () => this.#become('handshake'),
+        established: (info) => this.#established(attempt, info),
+        message: (message) => attempt.session?.receive(message, this.#now()),
+        failed: (step, error, words) => this.#failed(attempt, step, error, words),
+        active: () => this.#poll(attempt),
+      }
+      const { hal, deviceId, deviceKey } = this.#options
+      const common = { hal, deviceId, serverKey, server, handlers }
+      const link =
+        udp === undefined
+          ? new TcpLink({ ...common, deviceKey })
+          : new UdpLink({
+              ...common,
+              deviceKey: udp.deviceKey,
+              sessions: udp.sessions,
+              nextMessageId: this.#nextMessageId,
+            })
+      attempt = {
+        link,
         session: undefined,
+        resumed: false,
+        system: '',
+        told: {},
+        subscriptions: [],
         timer: undefined,
         timerAt: 0,
-        connectBy,
-        closed: undefined,
+        settled: undefined,
       }
+      this.#attempt = attempt
+      link.open()
     } catch (error) {
+      this.#attempt = undefined
       const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
       this.#attemptFailed('key', code, error instanceof Error ? error.message : String(error))
       return
     }
-    this.#link = link
-    link.socket = hal.connectTcp(server.host, server.port, {
-      open: () => {
-        if (this.#link !== link) return
-        link.connectBy = undefined
-        this.#become('handshake')
-        link.channel.start(this.#now())
-        this.#poll(link)
-      },
-      data: (bytes) => {
-        if (this.#link !== link) return
-        link.channel.receive(bytes, this.#now())
-        this.#poll(link)
-      },
-      closed: (error) => {
-        if (link.closed !== undefined) {
-          link.closed()
-          return
-        }
-        if (this.#link !== link) return
-        const words = error?.message ?? 'the cloud closed the connection'
-        // A channel that has not begun has nothing to report.
-        if (link.connectBy !== undefined) this.#failed(link, 'connect', undefined, words)
-        else if (link.session?.ready === true) this.#failed(link, 'closed', undefined, words)
-        else link.channel.disconnected(words)
-      },
-    })
-    this.#poll(link)
+    this.#poll(attempt)
   }
 
-  #established(link: Link, messageIdSeed: number): void {
-    const { hal, handlers, hello, updateTarget } = this.#options
+  #established(attempt: Attempt, { firstMessageId, resumed }: Established): void {
+    const { hal, handlers, deviceId, updateTarget, mode = '' } = this.#options
+    const { link } = attempt
+    const { transport } = link
+    // Over UDP the Hello names the device (device-protocol.md 3.5).
+    const hello = transport === 'udp' ? { ...this.#options.hello(), deviceId } : this.#options.hello()
     const session = new DeviceSession({
-      transport: 'tcp',
+      transport,
       random: (length) => hal.random(length),
-      firstMessageId: (messageIdSeed + 1) & 0xffff,
-      hello: hello(),
+      firstMessageId,
+      hello,
       updateTarget,
       handlers: {
-        send: (message) => link.channel.send(message),
-        ready: () => this.#ready(link),
+        send: (message) => link.send(message),
+        ready: () => this.#ready(attempt),
         describe: (kind) => handlers.describe(kind),
         call: (name, argument, reply) =>
           handlers.call(name, argument, (value) => {
             reply(value)
-            this.#poll(link)
+            this.#poll(attempt)
           }),
         variable: (name, reply) => {
           handlers.variable(name, (value) => {
             reply(value)
-            this.#poll(link)
+            this.#poll(attempt)
           })
           return { later: true }
         },
         event: (name, data, contentType) => handlers.event(name, data, contentType),
         time: (unixTime) => handlers.time(unixTime),
         signal: (on) => handlers.signal(on),
-        closed: (error) => this.#failed(link, link.session?.ready === true ? 'session' : 'hello', error),
+        closed: (error) => this.#failed(attempt, attempt.session?.ready === true ? 'session' : 'hello', error),
       },
     })
-    link.session = session
+    attempt.session = session
     if (this.#keepAlive !== undefined) session.keepAlive(this.#keepAlive)
+    if (transport === 'tcp') {
+      session.start(this.#now())
+      return
+    }
+    attempt.system = systemChecksum(hello, handlers.describe('system'), mode)
+    const told = resumed === undefined ? undefined : decodeTold(resumed)
+    attempt.resumed = told?.system === attempt.system && (hello.flags & helloFlag.otaSuccessful) === 0
+    if (attempt.resumed) {
+      attempt.told = told ?? {}
+      this.#remember(attempt)
+      session.resume(this.#now())
+      return
+    }
+    // A Hello begins anew: from here on it is open what the cloud knows.
+    if (resumed !== undefined) this.#remember(attempt)
     session.start(this.#now())
   }
 
-  #ready(link: Link): void {
-    if (this.#link !== link) return
+  #ready(attempt: Attempt): void {
+    if (this.#attempt !== attempt) return
     this.#failures = 0
     this.#attempts = 0
     this.#lastError = 0
-    this.#options.handlers.ready()
+    // From its acknowledged Hello on, a session is kept (device-protocol.md 2.6.1).
+    if (!attempt.resumed) this.#remember(attempt)
+    this.#options.handlers.ready(attempt.resumed)
     this.#become('connected')
   }
 
-  /** Sets the timer for what channel and session have to do next. */
-  #poll(link: Link | undefined): void {
-    if (link === undefined || this.#link !== link) return
-    const deadlines = [link.connectBy, link.channel.nextDeadline(), link.session?.nextDeadline()]
+  /** Sets the timer for what link and session have to do next. */
+  #poll(attempt: Attempt | undefined): void {
+    if (attempt === undefined || this.#attempt !== attempt) return
+    if (attempt.settled !== undefined && attempt.session?.unacknowledged === 0) attempt.settled()
+    const deadlines = [attempt.link.nextDeadline(), attempt.session?.nextDeadline()]
     const next = Math.min(...deadlines.map((at) => at ?? Number.POSITIVE_INFINITY))
-    if (link.timer !== undefined && link.timerAt === next) return
-    link.timer?.cancel()
-    link.timer = undefined
+    if (attempt.timer !== undefined && attempt.timerAt === next) return
+    attempt.timer?.cancel()
+    attempt.timer = undefined
     if (next === Number.POSITIVE_INFINITY) return
-    link.timerAt = next
-    link.timer = this.#options.hal.setTimer(Math.max(0, next - this.#now()), () => {
-      link.timer = undefined
-      this.#due(link)
+    attempt.timerAt = next
+    attempt.timer = this.#options.hal.setTimer(Math.max(0, next - this.#now()), () => {
+      attempt.timer = undefined
+      this.#due(attempt)
     })
   }
 
-  #due(link: Link): void {
-    if (this.#link !== link) return
+  #due(attempt: Attempt): void {
+    if (this.#attempt !== attempt) return
     const now = this.#now()
-    if (link.connectBy !== undefined && link.connectBy <= now) {
-      this.#failed(link, 'connect', undefined, 'the cloud cannot be reached')
-      return
-    }
-    link.channel.poll(now)
-    link.session?.poll(now)
-    this.#poll(link)
+    attempt.link.poll(now)
+    if (this.#attempt !== attempt) return
+    attempt.session?.poll(now)
+    this.#poll(attempt)
   }
 
-  #drop(link: Link): void {
-    link.timer?.cancel()
-    link.timer = undefined
-    link.session?.close()
-    link.channel.close()
-    link.socket?.destroy()
-    if (this.#link === link) this.#link = undefined
+  /** Waits until the cloud has acknowledged everything, but not for long. */
+  async #settle(attempt: Attempt): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = this.#options.hal.setTimer(closeTimeout, resolve)
+      attempt.settled = () => {
+        timer.cancel()
+        resolve()
+      }
+      this.#poll(attempt)
+    })
+    attempt.settled = undefined
   }
 
-  #failed(link: Link, step: string, error: ProtocolError | undefined, words?: string): void {
-    if (this.#link !== link) return
-    if (link.session?.ready === true || this.#status === 'connected') this.#disconnects += 1
-    this.#drop(link)
-    this.#attemptFailed(step, error?.code, words ?? error?.message ?? step)
+  #stop(attempt: Attempt): void {
+    attempt.timer?.cancel()
+    attempt.timer = undefined
+    this.#nextMessageId = attempt.session?.nextMessageId ?? this.#nextMessageId
+    attempt.session?.close()
+    attempt.settled?.()
+  }
+
+  #drop(attempt: Attempt, erase = false): void {
+    this.#stop(attempt)
+    attempt.link.drop(erase)
+    if (this.#attempt === attempt) this.#attempt = undefined
+  }
+
+  #failed(attempt: Attempt, step: string, error: ProtocolError | undefined, words?: string): void {
+    if (this.#attempt !== attempt) return
+    const ready = attempt.session?.ready === true || this.#status === 'connected'
+    if (ready) this.#disconnects += 1
+    this.#drop(attempt, error !== undefined && endsSession(error))
+    this.#attemptFailed(step === 'closed' && !ready ? 'hello' : step, error?.code, words ?? error?.message ?? step)
   }
 
   #attemptFailed(step: string, code: string | undefined, message: string): void {

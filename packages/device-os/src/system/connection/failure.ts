@@ -12,6 +12,7 @@ const byCode: Readonly<Record<string, Failure>> = {
   signature: { kind: 'authentication', error: 8 },
   'server-key': { kind: 'authentication', error: 16 },
   'device-key': { kind: 'decryption', error: 17 },
+  'ec-key': { kind: 'decryption', error: 17 },
   'message-timeout': { kind: 'error', error: 10 },
   'ping-timeout': { kind: 'error', error: 1 },
   'message-reset': { kind: 'error', error: 12 },
@@ -27,6 +28,12 @@ const byStep: Readonly<Record<string, Failure>> = {
   signature: { kind: 'authentication', error: 8 },
   key: { kind: 'authentication', error: 16 },
   hello: { kind: 'handshake', error: 10 },
+  // Over UDP any failed handshake has the same number.
+  'server-hello': { kind: 'handshake', error: 17 },
+  certificate: { kind: 'handshake', error: 17 },
+  'key-exchange': { kind: 'authentication', error: 17 },
+  'certificate-verify': { kind: 'authentication', error: 17 },
+  finished: { kind: 'handshake', error: 17 },
   closed: { kind: 'error', error: 35 },
 }
 
