@@ -13,6 +13,7 @@ import { flashCommand } from './commands/flash.ts'
 import { keysCommand } from './commands/keys.ts'
 import { listCommand } from './commands/list.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts'
+import { planCommand } from './commands/plan.ts'
 import { upCommand } from './commands/up.ts'
 
 const tour = `
@@ -49,6 +50,7 @@ export function createProgram(): Command {
     .commandsGroup('Firmware:')
     .addCommand(compileCommand())
     .addCommand(flashCommand())
+    .addCommand(planCommand())
     .addCommand(deviceOsCommand())
     .addCommand(binaryCommand())
     .addCommand(keysCommand())

@@ -73,6 +73,7 @@ export { type ByteCount, type Link, type LinkName, linkOf, links, moduleBytes, t
 export { type DowngradeRequest, planDowngrade } from './planner/downgrade.ts'
 export { explainServed, explainSteps, type ServedDependency } from './planner/explain.ts'
 export type { Obstacle } from './planner/impossible.ts'
+export { type PlanDocument, planDocument, releaseOf, type StepDocument } from './planner/plan-document.ts'
 export { createPlanner, type Plan, type Planner, type PlanRequest, planHealing } from './planner/planner.ts'
 export { ReleaseFileError, readModuleReference, readReleaseFile } from './planner/release-file.ts'
 export { acceptsCombined, acceptsCompressed, type Transfer, type TransferOptions } from './planner/transfers.ts'

@@ -14,6 +14,7 @@ import { eventRoutes } from './routes/events.ts'
 import { flashRoutes } from './routes/flash.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { oauthRoutes } from './routes/oauth.ts'
+import { planRoutes } from './routes/plan.ts'
 import { openTokenRoutes, tokenRoutes } from './routes/tokens.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
 import { openUserRoutes, userRoutes } from './routes/users.ts'
@@ -68,6 +69,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
     functionRoutes(authenticated, context)
     binaryRoutes(authenticated, context)
     aloeRoutes(authenticated, context)
+    planRoutes(authenticated, context)
     emptyListRoutes(authenticated)
   })
 

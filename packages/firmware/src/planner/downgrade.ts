@@ -62,7 +62,11 @@ export function planDowngrade(
   const missingAssets = missingAssetsOf(user?.assetDependencies, describe.assets)
   const steps: UpdateStep[] = [
     ...(application ? [{ kind: 'application' as const, module: application }] : []),
-    ...modules.map((module) => ({ kind: 'module' as const, module, serves: [] })),
+    ...modules.map((module) => {
+      const last = targets.includes(module)
+      const why = last ? `part of Device OS ${release}` : 'on the way down: another part needs at least this one'
+      return { kind: 'module' as const, module, serves: [], why }
+    }),
     ...missingAssets.map((asset) => ({ kind: 'asset' as const, asset })),
   ]
   const transfers = planTransfers(platform, installed, steps, link, { ...request, combine: false })

@@ -45,7 +45,10 @@ export function findObstacles(
 
 /** One sentence, without its beginning: what is missing, and on which platform. */
 export function explainObstacles(obstacles: readonly Obstacle[], options: { readonly protected: boolean }): string {
-  const absent = obstacles.filter(({ kind }) => kind === 'absent')
+  const absent = obstacles.filter(
+    ({ dependency, kind }, i) =>
+      kind === 'absent' && obstacles.findIndex((other) => isSame(other.dependency, dependency)) === i,
+  )
   if (absent.length > 0) {
     const place = options.protected ? 'the catalogue has, for a protected device,' : 'the catalogue has'
     const lacking = absent.map(({ dependency, neededBy }) => {
@@ -59,4 +62,8 @@ export function explainObstacles(obstacles: readonly Obstacle[], options: { read
   )
   const why = circle.length > 0 ? `: ${[...new Set(circle)].join(', ')}` : ''
   return `no order of updates is accepted by the device${why}`
+}
+
+function isSame(a: ModuleDependency, b: ModuleDependency): boolean {
+  return a.function === b.function && a.index === b.index && a.version === b.version
 }

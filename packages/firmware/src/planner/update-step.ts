@@ -12,5 +12,12 @@ export interface OfferedApplication extends InstalledModule {
 
 export type UpdateStep =
   | { readonly kind: 'application'; readonly module: OfferedApplication }
-  | { readonly kind: 'module'; readonly module: CatalogueModule; readonly serves: readonly ServedDependency[] }
+  | {
+      readonly kind: 'module'
+      readonly module: CatalogueModule
+      /** The dependencies that it meets; none in a downgrade. */
+      readonly serves: readonly ServedDependency[]
+      /** What it is for when it serves no dependency. */
+      readonly why?: string
+    }
   | { readonly kind: 'asset'; readonly asset: AssetRef }
