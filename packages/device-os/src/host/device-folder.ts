@@ -22,7 +22,7 @@ export interface DeviceFile {
   readonly publicKey: string
 }
 
-export type DeviceFolderErrorCode = 'exists' | 'no-device' | 'no-platform' | 'bad-id'
+export type DeviceFolderErrorCode = 'exists' | 'no-device' | 'no-platform' | 'bad-id' | 'damaged'
 
 export class DeviceFolderError extends Error {
   readonly code: DeviceFolderErrorCode
@@ -99,11 +99,24 @@ export function createDevice(options: CreateDeviceOptions): DeviceFile {
   return file
 }
 
-/** @throws DeviceFolderError when there is no device in the folder */
+/** @throws DeviceFolderError when there is no device in the folder, or its file is damaged */
 export function readDeviceFile(dir: string): DeviceFile {
   const path = join(dir, deviceFile)
   if (!existsSync(path)) throw new DeviceFolderError('no-device', `there is no device in ${dir}`)
-  return JSON.parse(readFileSync(path, 'utf8'))
+  const file = parseDeviceFile(readFileSync(path, 'utf8'))
+  if (!file) throw new DeviceFolderError('damaged', `${path} is damaged: it does not say which device this is`)
+  return file
+}
+
+function parseDeviceFile(text: string): DeviceFile | undefined {
+  let file: Partial<DeviceFile> | null
+  try {
+    file = JSON.parse(text)
+  } catch (_error) {
+    return undefined
+  }
+  const known = typeof file?.id === 'string' && typeof file.name === 'string' && typeof file.platformId === 'number'
+  return known ? (file as DeviceFile) : undefined
 }
 
 /** Changes `device.json`, as a new name wants it. */

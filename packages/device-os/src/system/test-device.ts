@@ -7,7 +7,7 @@ import { Flash } from '../flash/flash.ts'
 import type { ResetReason } from '../flash/reset-reason.ts'
 import type { RunApplication } from '../hal/application.ts'
 import type { Clock } from '../hal/clock.ts'
-import type { LogRecord, TcpHandlers, TcpSocket } from '../hal/hal.ts'
+import type { LogRecord, TcpHandlers, TcpSocket, UdpHandlers, UdpSocket } from '../hal/hal.ts'
 import type { LedState } from '../hal/led-state.ts'
 import { inlineRunner } from '../hal/virtual/inline-runner.ts'
 import { VirtualClock } from '../hal/virtual/virtual-clock.ts'
@@ -86,6 +86,7 @@ export interface TestDeviceOptions extends TestFlashOptions {
   readonly version?: string
   readonly clock?: Clock
   readonly connectTcp?: (host: string, port: number, handlers: TcpHandlers) => TcpSocket
+  readonly connectUdp?: (host: string, port: number, handlers: UdpHandlers) => UdpSocket
   readonly runApplication?: RunApplication
   readonly unixTime?: number
   /** How many log records are kept. */
@@ -113,6 +114,7 @@ export async function startDevice(options: TestDeviceOptions): Promise<TestDevic
   const hal = new VirtualHal({
     clock,
     connectTcp: options.connectTcp ?? ((_host, port, handlers) => new VirtualNetwork().connect(port, handlers)),
+    ...(options.connectUdp && { connectUdp: options.connectUdp }),
     onLed: (state) => leds.push(state),
     onLog: (record) => {
       if (logs.length < (options.keepLogs ?? 10_000)) logs.push(record)
