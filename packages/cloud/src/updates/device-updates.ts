@@ -13,6 +13,7 @@ import type { Catalogue } from './catalogue.ts'
 import { disabled, type Failure, type FlashResult, gone, reasonOf, refusal, startRefusal } from './failure.ts'
 import type { CheckedFile } from './file-check.ts'
 import { decideHealing, type HealingLimits, healingSignature } from './healer.ts'
+import { afterInterruption, afterStart, isInterruption, isLoop, loopReason, noInterruptions } from './interruptions.ts'
 import type { JobDetail, JobStore, SentModule, UpdateJob } from './job.ts'
 import type { TransferSlots } from './transfer-slots.ts'
 import type { UpdateEvents } from './update-events.ts'
@@ -51,6 +52,9 @@ export const defaultUpdateLimits: Omit<UpdateLimits, 'healing'> = {
 /** A device that took a module is expected back within this time: it may keep its application for 30 s (4.4). */
 const restartTime = 120_000
 
+/** What the device kept was of no use. */
+const fromZero = { resumedAt: 0 } as const
+
 export const freshDetail: JobDetail = { sent: [], failures: {}, interruptions: 0 }
 
 export class DeviceUpdates {
@@ -65,6 +69,8 @@ export class DeviceUpdates {
   /** The connection in which a module was taken: the device restarts, nothing more happens in it. */
   #sentIn: number | undefined
   #sentAt = 0
+  /** Bytes that have arrived in the present or last transfer. */
+  #reached = 0
   #answer: ((result: FlashResult) => void) | undefined
   #pendingTold = false
   #working: Promise<void> | undefined
@@ -222,11 +228,11 @@ export class DeviceUpdates {
       return false
     }
     if (this.#context.closing()) return false
-    return await this.#flashFailed(job, outcome)
+    return await this.#flashFailed(connection, job, outcome)
   }
 
-  async #flashFailed(job: UpdateJob, failure: Failure): Promise<boolean> {
-    const { jobs, gateway, limits } = this.#context
+  async #flashFailed(connection: ConnectionInfo, job: UpdateJob, failure: Failure): Promise<boolean> {
+    const { jobs, gateway, limits, events } = this.#context
     const accepted = job.state !== 'starting'
     if (accepted && failure.code === updateResult.updatesDisabled) {
       await this.#wait(job)
@@ -234,12 +240,19 @@ export class DeviceUpdates {
     }
     const again = accepted && (failure.interrupted || failure.stage === 'transfer')
     const resume = failure.code === updateResult.resumedUpdateFailed
-    const interruptions = job.detail.interruptions + 1
-    if ((again || resume) && interruptions < limits.healing.interruptions) {
-      await jobs.update(job, { detail: { ...reasonOf(failure), interruptions, discard: resume } })
-      // A new connection is the one state in which both sides have forgotten the transfer (device-protocol.md 3.18).
-      if (!failure.interrupted) gateway.disconnect(this.deviceId, 'the update broke off')
-      return false
+    if (again || resume) {
+      await jobs.update(job, {
+        detail: { ...reasonOf(failure), ...this.#interrupted(job), ...(resume && fromZero), discard: resume },
+      })
+      const resumable = connection.cancellableUpdates
+      if (!isLoop(job.detail, resumable, limits.healing)) {
+        // A new connection is the one state in which both sides have forgotten the transfer (device-protocol.md 3.18).
+        if (!failure.interrupted) gateway.disconnect(this.deviceId, 'the update broke off')
+        return false
+      }
+      await this.#flashEnds(job, { ...failure, message: loopReason(job.detail, job.detail.module, resumable) })
+      events.loop(job, resumable)
+      return !failure.interrupted
     }
     await this.#flashEnds(job, failure)
     return !failure.interrupted
@@ -280,7 +293,9 @@ export class DeviceUpdates {
     const modules = catalogue.modules(platformId)
     await this.#noteArrival(describe)
     const job = this.healJob
-    const decision = decideHealing(platformId, describe, modules, job?.detail ?? freshDetail, limits.healing)
+    const resumable = connection.cancellableUpdates
+    const history = job?.detail ?? freshDetail
+    const decision = decideHealing(platformId, describe, modules, history, limits.healing, resumable)
     if (decision.kind === 'healthy') {
       if (job) {
         await jobs.update(job, { state: 'done', detail: { plan: [] } })
@@ -294,12 +309,19 @@ export class DeviceUpdates {
     const signature = healingSignature(describe, modules)
     if (!job && this.#stoppedAt(signature)) return false
     if (decision.kind === 'stop') {
-      await this.#stopHealing(decision.reason, signature, decision.missing)
+      const stopped = await this.#stopHealing(decision.reason, signature, decision.missing)
+      if (decision.loop) events.loop(stopped, resumable)
       return false
     }
     const plan = decision.plan.map(sentModule)
     const [module] = decision.plan
-    const detail = { module: sentModule(module), plan, ...(module.size !== undefined && { total: module.size }) }
+    const other = job?.detail.module !== undefined && moduleLabel(job.detail.module) !== moduleLabel(module)
+    const detail = {
+      module: sentModule(module),
+      plan,
+      ...(module.size !== undefined && { total: module.size }),
+      ...(other && noInterruptions),
+    }
     const healing = job ?? (await this.#newHealing(detail))
     const changed = labels(healing.detail.plan) !== labels(plan)
     await jobs.update(healing, { detail })
@@ -351,7 +373,9 @@ export class DeviceUpdates {
     const outcome = await this.#transfer(job, bytes)
     if (outcome.ok) {
       this.#taken(connection)
-      await jobs.update(job, { detail: { sent: [...job.detail.sent, sending], awaited: sending, discard: false } })
+      await jobs.update(job, {
+        detail: { sent: [...job.detail.sent, sending], awaited: sending, discard: false, ...noInterruptions },
+      })
       events.flashStatus(this.deviceId, 'success')
       return false
     }
@@ -368,12 +392,15 @@ export class DeviceUpdates {
       await this.#wait(job)
       return false
     }
-    if (failure.interrupted) {
-      await jobs.update(job, { detail: { interruptions: job.detail.interruptions + 1, ...reasonOf(failure) } })
+    if (isInterruption(failure)) {
+      await jobs.update(job, { detail: { ...this.#interrupted(job), ...reasonOf(failure) } })
+      if (!failure.interrupted) gateway.disconnect(this.deviceId, 'the update broke off')
       return false
     }
     const discard = failure.code === updateResult.resumedUpdateFailed
-    await jobs.update(job, { detail: { failures: oneMore(job, module), discard, ...reasonOf(failure) } })
+    await jobs.update(job, {
+      detail: { failures: oneMore(job, module), ...(discard && fromZero), discard, ...reasonOf(failure) },
+    })
     events.flashStatus(this.deviceId, 'failed')
     events.failed(job, false)
     if (failure.code === updateResult.dependencyCheckFailed && gateway.isOnline(this.deviceId)) {
@@ -389,7 +416,7 @@ export class DeviceUpdates {
     reason: string,
     signature: string,
     missing: Parameters<UpdateEvents['stopped']>[1],
-  ): Promise<void> {
+  ): Promise<UpdateJob> {
     const { jobs, events, log, now } = this.#context
     const job = this.healJob ?? (await this.#newHealing({}))
     await jobs.update(job, { state: 'stopped', detail: { reason, signature } })
@@ -398,6 +425,7 @@ export class DeviceUpdates {
     log.warn({ deviceId: this.deviceId, job: job.id, reason }, 'the device cannot be healed')
     events.stopped(job, missing)
     this.#tellPending(false)
+    return job
   }
 
   #stoppedAt(signature: string): boolean {
@@ -410,9 +438,14 @@ export class DeviceUpdates {
   async #transfer(job: UpdateJob, file: Uint8Array): Promise<UpdateOutcome> {
     const { gateway, jobs, events, slots } = this.#context
     const release = await slots.take()
+    const progress = events.progressOf(job)
+    this.#reached = 0
     try {
       const update = gateway.startUpdate(this.deviceId, file, {
-        progress: events.progressOf(job),
+        progress: (bytes, total) => {
+          this.#reached = bytes
+          progress(bytes, total)
+        },
         ...(job.detail.discard && { discard: true }),
       })
       if (!update) return gone
@@ -420,7 +453,8 @@ export class DeviceUpdates {
       this.#running = running
       const accepted = await update.accepted
       if (accepted.ok) {
-        if (job.state !== 'running') await jobs.update(job, { state: 'running' })
+        const kept = afterStart(job.detail, accepted.offset)
+        if (job.state !== 'running' || kept.resumedAt) await jobs.update(job, { state: 'running', detail: kept })
         if (job.kind === 'flash') this.#settle({ ok: true })
         events.flashStatus(this.deviceId, 'started')
         this.#tellPending(false)
@@ -431,6 +465,10 @@ export class DeviceUpdates {
       this.#running = undefined
       release()
     }
+  }
+
+  #interrupted(job: UpdateJob): Partial<JobDetail> {
+    return afterInterruption(job.detail, this.#reached)
   }
 
   #taken(connection: ConnectionInfo): void {

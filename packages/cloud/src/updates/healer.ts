@@ -10,6 +10,8 @@ import {
   platformById,
   type SystemDescribe,
 } from '@aloe/firmware'
+import { type InterruptionHistory, type InterruptionLimits, isLoop, loopReason } from './interruptions.ts'
+import type { SentModule } from './job.ts'
 
 export type Healing =
   /** Nothing is missing. */
@@ -20,30 +22,36 @@ export type Healing =
       readonly plan: readonly [CatalogueModule, ...CatalogueModule[]]
       readonly missing: readonly ModuleDependency[]
     }
-  | { readonly kind: 'stop'; readonly reason: string; readonly missing: readonly ModuleDependency[] }
+  | {
+      readonly kind: 'stop'
+      readonly reason: string
+      readonly missing: readonly ModuleDependency[]
+      /** Every attempt is interrupted; it would go on so for ever. */
+      readonly loop?: true
+    }
 
-export interface HealingLimits {
+export interface HealingLimits extends InterruptionLimits {
   /** How often one module may be refused, or accepted and not installed. */
   readonly failures: number
-  /** How often the connection may break during transfers. */
-  readonly interruptions: number
 }
 
 /** Rule 5.2: "the same module chosen three times: stop". */
-export const healingLimits: HealingLimits = { failures: 3, interruptions: 10 }
+export const healingLimits: HealingLimits = { failures: 3, interruptions: 10, restarts: 5 }
 
-export interface HealingHistory {
+export interface HealingHistory extends InterruptionHistory {
   readonly failures: Readonly<Record<string, number>>
-  readonly interruptions: number
+  readonly module?: SentModule
   readonly reason?: string
 }
 
+/** @param resumable the device resumes interrupted transfers (OTA v3) */
 export function decideHealing(
   platformId: number,
   describe: SystemDescribe,
   catalogue: readonly CatalogueModule[],
   history: HealingHistory,
   limits: HealingLimits = healingLimits,
+  resumable = true,
 ): Healing {
   const platform = platformById(platformId)
   if (!platform) return { kind: 'healthy' } // without its rules nothing can be said about it
@@ -58,12 +66,9 @@ export function decideHealing(
   if (failures >= limits.failures) {
     return { kind: 'stop', reason: `${label} was tried ${failures} times${last}`, missing }
   }
-  if (history.interruptions >= limits.interruptions) {
-    return {
-      kind: 'stop',
-      reason: `the connection broke ${history.interruptions} times while ${label} was sent`,
-      missing,
-    }
+  const same = history.module === undefined || moduleLabel(history.module) === label
+  if (same && isLoop(history, resumable, limits)) {
+    return { kind: 'stop', reason: loopReason(history, next, resumable), missing, loop: true }
   }
   return { kind: 'send', plan: [next, ...later], missing }
 }

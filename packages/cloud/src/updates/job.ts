@@ -39,8 +39,12 @@ export interface JobDetail {
   readonly sent: readonly SentModule[]
   /** By `moduleLabel`: how often a module was refused or did not arrive in its slot. */
   readonly failures: Readonly<Record<string, number>>
-  /** How often the connection broke during a transfer. */
+  /** How often the transfer of `module` was interrupted since the device last kept more of it. */
   readonly interruptions: number
+  /** The furthest offset at which the device resumed it. */
+  readonly resumedAt?: number
+  /** The most of it that had arrived when an attempt ended, in bytes. */
+  readonly reached?: number
   /** What the device took and has not shown as installed yet. */
   readonly awaited?: SentModule | null
   /** SHA-256 field of an application's file: a device that shows it has the file. */

@@ -64,6 +64,13 @@ export class UpdateEvents {
     this.#json(job, 'aloe/update/failed', told)
   }
 
+  /** Every attempt is interrupted, and the cloud gives it up. @param resumable the device keeps what has arrived */
+  loop(job: UpdateJob, resumable: boolean): void {
+    const { module, interruptions, reached = 0, total, reason } = job.detail
+    const told = { job: job.id, kind: job.kind, module: module && named(module), interruptions, resumable }
+    this.#json(job, 'aloe/update/loop', { ...told, bytes: reached, total, reason })
+  }
+
   /** A reporter of one transfer's progress: the first and the last always, those between at most every 250 ms. */
   progressOf(job: UpdateJob): (bytes: number, total: number) => void {
     let last = Number.NEGATIVE_INFINITY

@@ -430,6 +430,54 @@ describe('updates', () => {
       assert.match(made.versions, /bootloader 0@200, system_part 1@2000, system_part 2@2000/)
     })
 
+    it('never give up a device that keeps more each time, however often it is interrupted', async () => {
+      const large = [release('1.0.0', 1_000, 100, 3_000), release('2.0.0', 2_000, 200, 400_000)]
+      await restartCloud({ healing: { failures: 3, interruptions: 2, restarts: 2 } }, large)
+      let goal = 0
+      const made = await start({
+        modules: needing(2_000),
+        onUpdate: (stage, self) => {
+          goal = (goal + 110_000) % 400_000
+          if (stage === 'begin') self.breakAfter = goal
+          return undefined
+        },
+      })
+      await until(() => named('aloe/healer/healed').length, 20_000)
+      const resumes = made.log.filter((line) => line.startsWith('resume'))
+      assert.ok(resumes.length > 5, `${made.log}`)
+      assert.deepEqual(told('aloe/update/loop'), [])
+      assert.equal((await updates.jobs(id))[0]?.detail.interruptions, 0)
+    })
+
+    for (const kind of ['heal', 'flash'] as const) {
+      it(`notice that a device which cannot resume never gets to the end, and say so (${kind})`, async () => {
+        await restartCloud({ healing: { failures: 3, interruptions: 10, restarts: 3 } })
+        const modules = kind === 'heal' ? needing(2_000) : [...system1, linuxApplication(1_000)]
+        // As if a watchdog reset it in the middle of each transfer.
+        const onUpdate = (stage: string, self: FakeDevice) => {
+          if (stage === 'begin') self.breakAfter = 9_000
+          return undefined
+        }
+        const made = await start({ modules, otaV3: false, onUpdate })
+        if (kind === 'flash') {
+          assert.deepEqual(await updates.flash(id, linuxApplication(1_000, 40_000), 'ann'), { ok: true })
+        }
+        const loop = await until(() => json('aloe/update/loop')[0], 20_000)
+        assert.deepEqual([loop.kind, loop.interruptions, loop.resumable], [kind, 3, false])
+        assert.ok(loop.bytes > 0 && loop.bytes <= loop.total, `${loop.bytes} of ${loop.total}`)
+        assert.match(loop.reason, /interrupted 3 times in a row, at most \d+ % .* cannot resume/)
+        assert.equal(named('aloe/update/loop')[0]?.owner, 'ann')
+        const [job] = await updates.jobs(id)
+        assert.deepEqual([job?.kind, job?.state], [kind, kind === 'heal' ? 'stopped' : 'failed'])
+        assert.equal(job?.detail.reason, loop.reason)
+        // And not again when the device comes back.
+        made.drop()
+        await until(() => made.connected && gateway.connection(id)?.describe)
+        await new Promise((resolve) => setTimeout(resolve, 60))
+        assert.equal(made.log.filter((line) => line === 'begin').length, 3)
+      })
+    }
+
     it('leave alone what is newer than needed: a floor is a floor', async () => {
       const modules = [linuxModule('bootloader', 0, 250), ...system1.slice(1), linuxApplication(2_000)]
       const made = await start({ modules })
