@@ -167,8 +167,11 @@ beChild<BootProcessInput, BootMessage>('bootloader', false, (input, parent) => {
     parent.sendLast({ type: 'unusable', message: error.stack ?? error.message })
   })
   boot.run().catch((error: unknown) => {
-    const message = error instanceof Error ? (error instanceof ModuleBodyError ? error.message : error.stack) : error
-    parent.sendLast({ type: 'unusable', message: String(message) })
+    if (error instanceof ModuleBodyError) return parent.sendLast({ type: 'unusable', message: error.message })
+    // The code is there and failed, on a full disk for example: the ROM boots again.
+    const message = error instanceof Error ? (error.stack ?? error.message) : String(error)
+    parent.send({ type: 'line', line: { level: 'error', message: `the boot failed: ${message}` } })
+    parent.sendLast({ type: 'returned', orderly: false })
   })
   return (message) => {
     if (message.type === 'stop') boot.stop()

@@ -2,12 +2,13 @@
 import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { type Platform, platformById, platformByName } from '@aloe/firmware'
-import type { ServerAddress } from '../flash/device-config.ts'
+import type { DeviceConfig, Transport } from '../flash/device-config.ts'
 import { Flash } from '../flash/flash.ts'
 import { openRelease, type ReleaseFolder, releaseApplication, releaseModules } from '../release/release-folder.ts'
 import { FileStorage } from '../storage/file-storage.ts'
 import { replaceFile } from '../storage/storage.ts'
-import { devicePublicKeyPem, newDeviceId, newDeviceKey } from './device-identity.ts'
+import { devicePublicKeyPem, newDeviceId, newUdpDeviceKey } from './device-identity.ts'
+import { type NewDeviceOptions, newConfig } from './new-config.ts'
 
 const deviceFile = 'device.json'
 
@@ -18,7 +19,9 @@ export interface DeviceFile {
   readonly platformId: number
   /** The Device OS that it was made with. */
   readonly deviceOs: string
-  /** PEM (SPKI): what a cloud registers. */
+  /** How it reaches its cloud; TCP when it is not said. */
+  readonly transport?: Transport
+  /** Of that transport, PEM (SPKI): what a cloud registers. */
   readonly publicKey: string
 }
 
@@ -38,7 +41,7 @@ export function flashFolder(dir: string): string {
   return join(dir, 'flash')
 }
 
-export interface CreateDeviceOptions {
+export interface CreateDeviceOptions extends NewDeviceOptions {
   /** The folder to make. It may be there, but must not hold a device. */
   readonly dir: string
   readonly name: string
@@ -48,12 +51,6 @@ export interface CreateDeviceOptions {
   readonly platform?: string
   /** 24 hex characters; a new one unless given. */
   readonly id?: string
-  /** PKCS#1 DER; a new RSA-1024 key unless given. */
-  readonly deviceKey?: Uint8Array
-  /** The cloud's public key, SPKI DER. */
-  readonly serverKey?: Uint8Array
-  readonly serverAddress?: ServerAddress
-  readonly claimCode?: string
   /** A module file of the application to start with; the release's own unless given, `null` for none. */
   readonly application?: Uint8Array | null
 }
@@ -70,29 +67,21 @@ export function createDevice(options: CreateDeviceOptions): DeviceFile {
   const id = (options.id ?? newDeviceId(platform)).toLowerCase()
   if (!/^[0-9a-f]{24}$/.test(id)) throw new DeviceFolderError('bad-id', `a device id has 24 hex characters, not ${id}`)
   const release = typeof options.release === 'string' ? openRelease(options.release) : options.release
-  const deviceKey = options.deviceKey ?? newDeviceKey()
+  const config = newConfig(id, options)
 
   mkdirSync(dir, { recursive: true })
   const flash = new Flash(new FileStorage(flashFolder(dir)), platform)
   for (const { bytes } of releaseModules(release)) flash.install(bytes)
   const application = options.application === undefined ? releaseApplication(release) : options.application
   if (application) flash.install(application)
-  flash.initialize({
-    deviceId: id,
-    deviceKey,
-    ...(options.serverKey && { serverKey: options.serverKey }),
-    ...(options.serverAddress && { serverAddress: options.serverAddress }),
-    ...(options.claimCode !== undefined && { claimCode: options.claimCode }),
-    startupMode: 'normal',
-    flags: {},
-  })
+  flash.initialize(config)
   const file: DeviceFile = {
     id,
     name,
     platform: platform.name,
     platformId: platform.id,
     deviceOs: release.manifest.version,
-    publicKey: devicePublicKeyPem(deviceKey),
+    ...identityOf(config),
   }
   // Last, as it says that the rest is there.
   writeDeviceFile(dir, file)
@@ -122,6 +111,28 @@ function parseDeviceFile(text: string): DeviceFile | undefined {
 /** Changes `device.json`, as a new name wants it. */
 export function writeDeviceFile(dir: string, file: DeviceFile): void {
   replaceFile(new FileStorage(dir), deviceFile, Buffer.from(`${JSON.stringify(file, undefined, 2)}\n`))
+}
+
+/** Where a device finds its cloud by each transport. */
+export type CloudAddresses = Pick<DeviceConfig, 'serverKey' | 'serverAddress' | 'udpServerKey' | 'udpServerAddress'>
+
+/**
+ * Tells a device that is not running how to reach its cloud. A device from before UDP gets a key for it.
+ * @returns `device.json` as it is now: its public key is that of the transport
+ */
+export function connectDevice(dir: string, transport: Transport, addresses: CloudAddresses = {}): DeviceFile {
+  const flash = openFlash(dir)
+  const lacksKey = transport === 'udp' && flash.config.udpDeviceKey === undefined
+  flash.updateConfig({ ...addresses, transport, ...(lacksKey && { udpDeviceKey: newUdpDeviceKey() }) })
+  const file = { ...readDeviceFile(dir), ...identityOf(flash.config) }
+  writeDeviceFile(dir, file)
+  return file
+}
+
+function identityOf(config: DeviceConfig): Required<Pick<DeviceFile, 'transport' | 'publicKey'>> {
+  const { transport = 'tcp', deviceKey, udpDeviceKey } = config
+  const key = transport === 'udp' && udpDeviceKey ? udpDeviceKey : deviceKey
+  return { transport, publicKey: devicePublicKeyPem(key, transport) }
 }
 
 /** The flash of a device that is not running: to look at it, or to change its configuration. */

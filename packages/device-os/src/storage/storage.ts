@@ -46,6 +46,11 @@ export class StorageError extends Error {
   }
 }
 
+/** By name: the host, whose storage it is, and a module's own code have a class of their own each. */
+export function isStorageError(error: unknown): error is StorageError {
+  return error instanceof Error && error.name === 'StorageError'
+}
+
 const validName = /^[a-z0-9][a-z0-9._-]{0,99}$/
 
 /** Names are flat and lower-case, so that they mean the same on every file system. */

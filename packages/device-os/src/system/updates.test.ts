@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { before, describe, it } from 'node:test'
 import { sha256, updateResult } from '@aloe/firmware'
+import { StorageError } from '../storage/storage.ts'
 import { needsBootloader, needsSystemPart, testModule } from '../test-modules.ts'
 import { flashWith, type TestDevice, type TestKeys, testKeys, type World, world } from './test-device.ts'
 import { Updates } from './updates.ts'
@@ -71,6 +72,25 @@ describe('updates', () => {
       await device.system.stop(false)
     })
   }
+
+  it('refuses what the flash has no room for, and goes on', async () => {
+    const { there, device } = await connectedDevice()
+    const { storage } = device.flash
+    const write = storage.write.bind(storage)
+    storage.write = (name, bytes, offset = 0) => {
+      if (name === 'staging.bin' && offset > 10_000) throw new StorageError('io', 'no space left on device')
+      write(name, bytes, offset)
+    }
+    const result = await send(there, newSystem1)
+    assert.equal(result?.ok === false && result.code, updateResult.error)
+    assert.match((result?.ok === false && result.message) || '', /no space left/)
+    await there.clock.advance(10_000)
+    assert.deepEqual(device.resets, [])
+    assert.equal(storage.size('staging.bin'), undefined, 'what came makes room')
+    assert.equal(device.system.cloudStatus, 'connected')
+    storage.write = write
+    assert.equal((await send(there, newSystem1))?.ok, true)
+  })
 
   it('refuses while the application does, unless the owner forces it', async () => {
     const { there, device } = await connectedDevice(`

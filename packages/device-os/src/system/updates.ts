@@ -5,6 +5,7 @@
 import { installedModule, systemErrorMessage, updateResult, validateUpdate } from '@aloe/firmware'
 import type { UpdateError, UpdateRequest, UpdateTarget } from '@aloe/protocol'
 import type { Flash } from '../flash/flash.ts'
+import { isStorageError } from '../storage/storage.ts'
 
 export interface UpdateHandlers {
   /** Whether updates are let in now: enabled by the application, or forced by the owner. */
@@ -27,6 +28,8 @@ export class Updates implements UpdateTarget {
   #file: Uint8Array | undefined
   /** The file is here and was found to be of no use. */
   #refused = false
+  /** The flash did not take a part of the file: it is full, or broken. */
+  #notStored: UpdateError | undefined
 
   constructor(flash: Flash, handlers: UpdateHandlers) {
     this.#flash = flash
@@ -44,11 +47,15 @@ export class Updates implements UpdateTarget {
       return refusal(updateResult.unsupportedModule)
     }
     const { size, sha256, discard } = request
-    const begun = this.#flash.staging.begin({ size, discard, ...(sha256 && { sha256 }) })
-    if ('error' in begun) return refusal(begun.error)
-    // An earlier module that still waits for a reset is lost (4.5).
-    this.#flash.clearPending()
+    const begun = this.#storing(() => {
+      const offset = this.#flash.staging.begin({ size, discard, ...(sha256 && { sha256 }) })
+      // An earlier module that still waits for a reset is lost (4.5).
+      if (!('error' in offset)) this.#flash.clearPending()
+      return offset
+    })
+    if ('error' in begun) return 'message' in begun ? begun : refusal(begun.error)
     this.#active = true
+    this.#notStored = undefined
     this.#file = undefined
     this.#refused = false
     this.#handlers.begun()
@@ -56,12 +63,15 @@ export class Updates implements UpdateTarget {
   }
 
   write(offset: number, bytes: Uint8Array): void {
-    this.#flash.staging.write(offset, bytes)
-    this.#handlers.progress()
+    if (this.#notStored) return
+    const failure = this.#storing(() => this.#flash.staging.write(offset, bytes))
+    if (failure) this.#notStored = failure
+    else this.#handlers.progress()
   }
 
   /** Tests the file as a whole and every module in it against what is installed. */
   finish(): { readonly ok: true } | UpdateError {
+    if (this.#notStored) return this.#notStored
     const { staging, platform } = this.#flash
     const check = staging.check()
     this.#refused = staging.complete
@@ -78,25 +88,36 @@ export class Updates implements UpdateTarget {
   apply(): void {
     const file = this.#file
     if (file === undefined) return
-    const result = this.#flash.addPending(file)
+    const result = this.#storing(() => this.#flash.addPending(file))
     this.#end(true)
     if (result === updateResult.ok) this.#handlers.applied()
-    else this.#handlers.failed(result, systemErrorMessage(result))
+    else if (typeof result === 'number') this.#handlers.failed(result, systemErrorMessage(result))
+    else this.#handlers.failed(result.error, result.message)
   }
 
   cancel(discard: boolean): void {
     if (!this.#active) return
     // A file that was refused as a whole is of no use to a later attempt. One that is whole, and whose result the cloud
     // could not acknowledge any more, is: the next attempt resumes at its end.
-    this.#end(discard || this.#refused)
+    this.#end(discard || this.#refused || this.#notStored !== undefined)
     this.#handlers.failed(updateResult.error, 'the update was cancelled')
   }
 
   #end(discard: boolean): void {
     this.#active = false
     this.#file = undefined
-    if (discard) this.#flash.staging.discard()
-    else this.#flash.staging.suspend()
+    this.#storing(() => (discard ? this.#flash.staging.discard() : this.#flash.staging.suspend()))
+  }
+
+  /** Does what writes the flash. A flash that is full ends the update, not the system; what it held of it makes room. */
+  #storing<T>(work: () => T): T | (UpdateError & { readonly message: string }) {
+    try {
+      return work()
+    } catch (error) {
+      if (!isStorageError(error)) throw error
+      this.#flash.staging.discard()
+      return { error: updateResult.error, message: `the flash does not take it: ${error.message}` }
+    }
   }
 }
 
