@@ -7,6 +7,7 @@ const cloud = await startCloud({
   dataDir,
   httpPort: 0,
   tcpPort: 0,
+  udpPort: 0,
   releases: [],
   openEnrolment: true,
   admin: { username: 'bench', password },

@@ -7,10 +7,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { after, afterEach, before, describe, it } from 'node:test'
-import { generateDeviceKey } from '@aloe/protocol'
+import { generateDeviceKey, generateEcKey } from '@aloe/protocol'
 import { pino } from 'pino'
 import { type Cloud, type CloudOptions, startCloud } from './cloud.ts'
-import { FakeDevice, linuxApplication, linuxSystem } from './gateway/fake-device.ts'
+import type { FakeUdpChannel } from './gateway/fake-channel.ts'
+import { FakeDevice, type FakeDeviceOptions, linuxApplication, linuxSystem } from './gateway/fake-device.ts'
 import { until } from './gateway/until.ts'
 import { writeReleaseFolder } from './updates/catalogue-fixture.ts'
 
@@ -21,6 +22,17 @@ const password = 'a password for tests'
 interface Place {
   readonly httpUrl: string
   readonly tcpPort: number
+  readonly udpPort: number
+}
+
+interface Ports {
+  readonly httpPort?: number
+  readonly tcpPort?: number
+  readonly udpPort?: number
+}
+
+function portsOf({ httpUrl, tcpPort, udpPort }: Place): Ports {
+  return { httpPort: Number(new URL(httpUrl).port), tcpPort, udpPort }
 }
 
 async function login({ httpUrl }: Place, username = 'admin'): Promise<string> {
@@ -67,7 +79,7 @@ describe('a cloud', () => {
 
   function options(name: string): CloudOptions {
     const admin = { username: 'admin', password }
-    return { dataDir: join(folder, name), httpPort: 0, tcpPort: 0, releases: [releases], admin, logger }
+    return { dataDir: join(folder, name), httpPort: 0, tcpPort: 0, udpPort: 0, releases: [releases], admin, logger }
   }
 
   it('starts with nothing but a folder, on free ports, and says how to come in', async () => {
@@ -75,12 +87,13 @@ describe('a cloud', () => {
     cloud = await startCloud(rest)
     assert.match(cloud.httpUrl, /^http:\/\/127\.0\.0\.1:\d+$/)
     assert.ok(cloud.tcpPort > 0)
-    assert.equal(cloud.udpPort, null)
+    assert.ok(cloud.udpPort > 0)
     assert.match(cloud.adminPassword ?? '', /^.{16,}$/)
     assert.equal((await fetch(`${cloud.httpUrl}/health`)).status, 200)
     // biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely
     const found: any = await (await fetch(`${cloud.httpUrl}/.well-known/aloe`)).json()
     assert.equal(found.tcp.port, cloud.tcpPort)
+    assert.equal(found.udp.port, cloud.udpPort)
     assert.match(found.keys.tcp.publicKey, /BEGIN PUBLIC KEY/)
     await cloud.close()
     cloud = await startCloud(rest)
@@ -94,6 +107,7 @@ describe('a cloud', () => {
     cloud = await startCloud(options('taken'))
     const other = { ...options('other'), tcpPort: cloud.tcpPort }
     await assert.rejects(startCloud(other), { code: 'EADDRINUSE' })
+    await assert.rejects(startCloud({ ...other, tcpPort: 0, udpPort: cloud.udpPort }), { code: 'EADDRINUSE' })
     await assert.rejects(startCloud(options('taken')), { code: 'in-use' })
     const second = await startCloud({ ...other, tcpPort: 0 })
     await second.close()
@@ -134,12 +148,12 @@ describe('a cloud', () => {
   describe('that is killed', () => {
     const program = `
       import { startCloud } from ${JSON.stringify(new URL('./cloud.ts', import.meta.url).href)}
-      const { httpUrl, tcpPort } = await startCloud(JSON.parse(process.argv[1]))
-      console.log(JSON.stringify({ httpUrl, tcpPort }))`
+      const { httpUrl, tcpPort, udpPort } = await startCloud(JSON.parse(process.argv[1]))
+      console.log(JSON.stringify({ httpUrl, tcpPort, udpPort }))`
     let child: ChildProcess | undefined
-    after(() => child?.kill('SIGKILL'))
+    afterEach(() => kill())
 
-    async function spawnCloud(name: string, ports: { httpPort?: number; tcpPort?: number } = {}): Promise<Place> {
+    async function spawnCloud(name: string, ports: Ports = {}): Promise<Place> {
       const { logger: _, ...plain } = options(name)
       const limits = { updates: { settle: 10 } }
       const given = { ...plain, ...ports, openEnrolment: true, logLevel: 'error', limits }
@@ -200,39 +214,88 @@ describe('a cloud', () => {
       await kill()
     })
 
-    it('goes on with a flash that the device had accepted, and with the healing after it', async () => {
-      const place = await spawnCloud('killed-in-update')
-      const token = await login(place)
-      const id = '422b00000000000000000001'
-      // biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely
-      const found: any = await (await fetch(`${place.httpUrl}/.well-known/aloe`)).json()
-      const made = new FakeDevice({
-        id,
-        port: place.tcpPort,
-        deviceKey: await generateDeviceKey(),
-        serverKey: createPublicKey(found.keys.tcp.publicKey),
-        modules: [...linuxSystem(1_000, 100), linuxApplication(1_000)],
-        reconnect: 20,
+    for (const transport of ['tcp', 'udp'] as const) {
+      it(`goes on with a flash that the device had accepted, and with the healing after it, on ${transport}`, async () => {
+        const folderName = `killed-in-update-${transport}`
+        const place = await spawnCloud(folderName)
+        const token = await login(place)
+        const made = await deviceAt(place, transport)
+        device = made.start()
+        await until(() => made.reports === 1)
+        await ask(place, token, 'POST', '/v1/devices', { id })
+        // On UDP nothing tells the device that the cloud is gone: the cloud must come back to it.
+        if (transport === 'tcp') made.breakAfter = 100_000
+        const form = new FormData()
+        form.append('file', new Blob([linuxApplication(2_000, 400_000)]), 'application.bin')
+        const headers = { authorization: `Bearer ${token}` }
+        const init = { method: 'PUT', headers, body: form }
+        assert.equal((await fetch(`${place.httpUrl}/v1/devices/${id}`, init)).status, 200)
+        await kill()
+        await spawnCloud(folderName, portsOf(place))
+        await until(() => made.log.includes('took bootloader 0@200'), 20_000)
+        await kill()
+        await spawnCloud(folderName, portsOf(place))
+        await until(() => made.log.at(-1) === 'normal' && made.versions.includes('system_part 2@2000'), 20_000)
+        const { body } = await ask(place, token, 'GET', `/v1/devices/${id}/aloe/updates`)
+        await until(() => body.jobs)
+        await kill()
       })
+    }
+
+    it('goes on with sessions on UDP: nothing that was acknowledged is lost, and no number used twice', async () => {
+      let place = await spawnCloud('killed-sessions')
+      const token = await login(place)
+      const made = await deviceAt(place, 'udp', { functions: { double: (argument) => 2 * Number(argument) } })
       device = made.start()
+      const settled = () => until(() => made.session?.ready && made.session.unacknowledged === 0)
       await until(() => made.reports === 1)
+      await settled()
       await ask(place, token, 'POST', '/v1/devices', { id })
-      made.breakAfter = 100_000
-      const form = new FormData()
-      form.append('file', new Blob([linuxApplication(2_000, 400_000)]), 'application.bin')
-      const headers = { authorization: `Bearer ${token}` }
-      const init = { method: 'PUT', headers, body: form }
-      assert.equal((await fetch(`${place.httpUrl}/v1/devices/${id}`, init)).status, 200)
-      await kill()
-      const ports = { httpPort: Number(new URL(place.httpUrl).port), tcpPort: place.tcpPort }
-      await spawnCloud('killed-in-update', ports)
-      await until(() => made.log.includes('took bootloader 0@200'), 20_000)
-      await kill()
-      await spawnCloud('killed-in-update', ports)
-      await until(() => made.log.at(-1) === 'normal' && made.versions.includes('system_part 2@2000'), 20_000)
-      const { body } = await ask(place, token, 'GET', `/v1/devices/${id}/aloe/updates`)
-      await until(() => body.jobs)
+      const channel = made.channel as FakeUdpChannel
+      for (let round = 0; round < 4; round++) {
+        made.session?.subscribe(`round-${round}`, {}, performance.now())
+        await settled()
+        await kill()
+        place = await spawnCloud('killed-sessions', portsOf(place))
+        made.publish('here', 'I am')
+        await settled()
+        await until(async () => (await ask(place, token, 'GET', `/v1/devices/${id}`)).body.online)
+        for (let known = 0; known <= round; known++) {
+          await ask(place, token, 'POST', '/v1/devices/events', { name: `round-${known}`, data: String(round) })
+        }
+        await until(() => made.events.filter(({ data }) => data === String(round)).length === round + 1)
+        const called = await ask(place, token, 'POST', `/v1/devices/${id}/double`, { arg: '21' })
+        assert.equal(called.body.return_value, 42)
+      }
+      const { body } = await ask(place, token, 'GET', '/v1/aloe/gateway')
+      assert.equal(body.udp.handshakes.started, 0)
+      assert.equal(body.udp.sessions.resumed, 1)
+      const numbers = channel.received
+        .filter((d) => d[4] === 1)
+        .map((d) => Buffer.from(d.subarray(3, 11)).toString('hex'))
+      assert.equal(new Set(numbers).size, numbers.length)
       await kill()
     })
+
+    const id = '422b00000000000000000001'
+
+    async function deviceAt(
+      place: Place,
+      transport: 'tcp' | 'udp',
+      more: Partial<FakeDeviceOptions> = {},
+    ): Promise<FakeDevice> {
+      // biome-ignore lint/suspicious/noExplicitAny: tests look into answers freely
+      const found: any = await (await fetch(`${place.httpUrl}/.well-known/aloe`)).json()
+      return new FakeDevice({
+        id,
+        transport,
+        port: transport === 'tcp' ? place.tcpPort : place.udpPort,
+        deviceKey: await (transport === 'tcp' ? generateDeviceKey() : generateEcKey()),
+        serverKey: createPublicKey(found.keys[transport].publicKey),
+        modules: [...linuxSystem(1_000, 100), linuxApplication(1_000)],
+        reconnect: 20,
+        ...more,
+      })
+    }
   })
 })

@@ -12,6 +12,7 @@ import { DeviceRegistry } from './devices/registry.ts'
 import { EventStreams } from './events/event-streams.ts'
 import { createGateway } from './gateway/device-gateway.ts'
 import type { GatewayLimits } from './gateway/limits.ts'
+import { SessionStore } from './gateway/session-store.ts'
 import { Identity } from './identity/identity.ts'
 import { openServerKeys } from './keys.ts'
 import { createLogger } from './log.ts'
@@ -25,10 +26,9 @@ export interface CloudOptions {
   readonly dataDir: string
   /** Address to listen on; 127.0.0.1 unless told otherwise. */
   readonly host?: string
-  /** Ports; 0 takes a free one. 8080 and 5683 unless told otherwise. */
+  /** Ports; 0 takes a free one. 8080, 5683 and 5684 unless told otherwise. */
   readonly httpPort?: number
   readonly tcpPort?: number
-  /** For devices on DTLS, which are not served yet. */
   readonly udpPort?: number
   /** The address under which clients reach the API, when it is another than they used. */
   readonly publicUrl?: string
@@ -55,7 +55,7 @@ export interface Cloud {
   readonly httpUrl: string
   readonly httpPort: number
   readonly tcpPort: number
-  readonly udpPort: number | null
+  readonly udpPort: number
   readonly adminUsername: string
   /** Only when it was made up at this very start: it is nowhere else. */
   readonly adminPassword?: string
@@ -92,7 +92,7 @@ async function open(
   closers: (() => unknown)[],
   close: () => Promise<void>,
 ): Promise<Cloud> {
-  const { dataDir, host = '127.0.0.1', httpPort = 8_080, tcpPort = 5_683, limits = {} } = options
+  const { dataDir, host = '127.0.0.1', httpPort = 8_080, tcpPort = 5_683, udpPort = 5_684, limits = {} } = options
   const now = Date.now
 
   const store = await openStore(dataDir)
@@ -123,8 +123,15 @@ async function open(
   })
   closers.push(() => compiler.close())
 
+  const sessions = await SessionStore.open({
+    store,
+    beforeCommit: (deviceIds) => registry.flushOf(deviceIds),
+    onError: (error) => log.error({ error }, 'sessions of devices could not be stored'),
+  })
+  closers.push(() => sessions.close())
   const gateway = createGateway({
     tcp: { serverKey: keys.tcp.privateKey },
+    udp: { serverKey: keys.udp.privateKey, sessions },
     registry,
     bus,
     log,
@@ -159,7 +166,7 @@ async function open(
     catalogue,
     endpoints: () => ({
       tcp: { port: gateway.tcpPort },
-      udp: null,
+      udp: gateway.udpPort === null ? null : { port: gateway.udpPort },
       keys: { tcp: keys.tcp.publicPem, udp: keys.udp.publicPem },
     }),
     now,
@@ -173,20 +180,20 @@ async function open(
   })
   closers.push(() => api.close())
 
-  await gateway.listen({ host, tcpPort })
+  await gateway.listen({ host, tcpPort, udpPort })
   await api.listen({ host, port: httpPort })
   const port = (api.server.address() as AddressInfo).port
   const httpUrl = `${options.https ? 'https' : 'http'}://${reachable(host)}:${port}`
   const devices = registry.size
   const releases = catalogue.releases().map((release) => release.version)
-  log.info({ httpUrl, tcpPort: gateway.tcpPort, devices, releases }, 'the cloud serves')
+  log.info({ httpUrl, tcpPort: gateway.tcpPort, udpPort: gateway.udpPort, devices, releases }, 'the cloud serves')
   if (options.openEnrolment) log.warn('open enrolment: any device that knows the server key is let in')
 
   return {
     httpUrl,
     httpPort: port,
     tcpPort: gateway.tcpPort,
-    udpPort: null,
+    udpPort: gateway.udpPort ?? 0,
     adminUsername: administrator.username,
     ...(administrator.password !== undefined && { adminPassword: administrator.password }),
     connectedDevices: () => gateway.connected,

@@ -8,7 +8,7 @@ import { type Bus, createLocalBus } from '../bus/bus.ts'
 import type { CompileRequest, CompileResult } from '../compiler/compiler.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
 import { EventStreams } from '../events/event-streams.ts'
-import type { RequestResult, VariableValue } from '../gateway/gateway.ts'
+import type { GatewayStatistics, RequestResult, VariableValue } from '../gateway/gateway.ts'
 import { Identity } from '../identity/identity.ts'
 import type { User } from '../identity/users.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -26,6 +26,9 @@ export class FakeGateway {
   variables = new Map<string, VariableValue>()
   onDescribe: (id: string) => void = () => undefined
 
+  statistics(): GatewayStatistics {
+    return { online: this.online.size, udp: null }
+  }
   isOnline(id: string): boolean {
     return this.online.has(id)
   }

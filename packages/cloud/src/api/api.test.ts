@@ -389,6 +389,14 @@ describe('the REST API', () => {
       assert.equal(all.body.failures[1].device_id, id)
     })
 
+    it('shows the gateway’s counters to administrators alone', async () => {
+      assert.equal((await api.request('GET', '/v1/aloe/gateway')).status, 403)
+      const admin = await api.identity.users.create('boss', 'administrator', { administrator: true })
+      const { token } = await api.identity.tokens.issue(admin.id, 'particle', null)
+      const { body } = await api.request('GET', '/v1/aloe/gateway', { token })
+      assert.equal(body.udp, null)
+    })
+
     it('shows a device’s update jobs', async () => {
       api.updates.list = [
         {

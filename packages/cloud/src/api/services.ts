@@ -24,6 +24,7 @@ export type ApiGateway = Pick<
   | 'requestDescribe'
   | 'disconnect'
   | 'ownerChanged'
+  | 'statistics'
 >
 
 /** Where devices come in, for `GET /.well-known/aloe`. */

@@ -137,7 +137,9 @@ export function openUdp(
       if (!open) return
       client.close()
       open = false
-      socket.close()
+      // What was just sent still goes out: an alert, for example.
+      const last = socket
+      setTimeout(() => last.close(), 20)
     },
   }
 }

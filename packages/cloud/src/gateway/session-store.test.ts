@@ -22,6 +22,7 @@ const session: StoredSession = {
   ],
   safeMode: true,
   described: false,
+  online: true,
   usedAt: 1_700_000_000_000,
 }
 
@@ -65,6 +66,7 @@ describe('the store of sessions', () => {
     put(session)
     await reopen()
     assert.equal(sessions.size, 1)
+    assert.deepEqual(sessions.wereOnline, [device])
     assert.equal(sessions.byConnectionId('0001a1a2a3a4a5a6'), device)
     assert.deepEqual(await sessions.load(device), session)
   })

@@ -26,6 +26,8 @@ export interface StoredSession {
   readonly safeMode: boolean
   /** The system describe in the registry is of this session. */
   readonly described: boolean
+  /** It was online when this was written. */
+  readonly online: boolean
   /** Unix milliseconds. */
   readonly usedAt: number
 }
@@ -65,6 +67,8 @@ type Loaded = (session: StoredSession | undefined) => void
 const groupSize = 200
 
 export class SessionStore {
+  /** Devices that were online when the last process ended. */
+  readonly wereOnline: string[] = []
   readonly #options: SessionStoreOptions
   readonly #deviceOf = new Map<string, string>()
   /** Its key under which each device's session is found. */
@@ -86,9 +90,12 @@ export class SessionStore {
     const sessions = new SessionStore(options)
     const rows = await options.store.db
       .selectFrom('device_sessions')
-      .select(['device_id', 'connection_id', 'address'])
+      .select(['device_id', 'connection_id', 'address', 'state'])
       .execute()
-    for (const row of rows) sessions.#index(row.device_id, row.connection_id ?? undefined, row.address)
+    for (const row of rows) {
+      sessions.#index(row.device_id, row.connection_id ?? undefined, row.address)
+      if (row.state & stateBit.online) sessions.wereOnline.push(row.device_id)
+    }
     return sessions
   }
 
@@ -301,7 +308,7 @@ export class SessionStore {
   }
 }
 
-const stateBit = { safeMode: 1, described: 2 } as const
+const stateBit = { safeMode: 1, described: 2, online: 4 } as const
 
 function toRow(session: StoredSession): Insertable<DeviceSessionTable> {
   return {
@@ -311,7 +318,10 @@ function toRow(session: StoredSession): Insertable<DeviceSessionTable> {
     secrets: session.secrets,
     hello: session.hello,
     subscriptions: JSON.stringify(session.subscriptions),
-    state: (session.safeMode ? stateBit.safeMode : 0) | (session.described ? stateBit.described : 0),
+    state:
+      (session.safeMode ? stateBit.safeMode : 0) |
+      (session.described ? stateBit.described : 0) |
+      (session.online ? stateBit.online : 0),
     used_at: session.usedAt,
   }
 }
@@ -326,6 +336,7 @@ function fromRow(row: Selectable<DeviceSessionTable>): StoredSession {
     subscriptions: JSON.parse(row.subscriptions) as Subscription[],
     safeMode: (row.state & stateBit.safeMode) !== 0,
     described: (row.state & stateBit.described) !== 0,
+    online: (row.state & stateBit.online) !== 0,
     usedAt: row.used_at,
   }
 }

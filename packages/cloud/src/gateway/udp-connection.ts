@@ -59,6 +59,8 @@ export type UdpDropReason =
 
 /** A device that finished its handshake must say Hello within this time: it repeats it for 60 s (device-protocol.md 2.10). */
 const helloTimeout: Millis = 60_000
+/** How long a device that may be asleep, or gone, is looked for. */
+const rouseTimeout: Millis = 30_000
 /** Messages that may wait for the store, of one device. */
 const maxHeld = 64
 /** Record numbers that the store keeps for a session. Less than 65536, so that message ids after a restart are new. */
@@ -124,6 +126,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
       subscriptions: this.session?.subscriptions ?? this.#subscriptions,
       safeMode: this.safeMode,
       described: this.systemDescribed,
+      online: this.session !== undefined,
       usedAt: this.#owner.unixMillis(),
     }
   }
@@ -160,7 +163,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
     if (marked && !this.#marked && this.stage === 'online') this.#reconnected(now)
     this.#marked = marked
     this.#pass(message, now)
-    this.host.heard(this)
+    if (this.stage === 'online') this.host.heard(this)
   }
 
   /** The session's address has changed, by an authentic datagram. */
@@ -176,7 +179,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
       else this.#refuse('hello', 'the device did not say Hello')
       return
     }
-    if (this.stage === 'asleep') {
+    if (this.stage === 'asleep' && !this.session) {
       // Found in the store, and then nothing authentic came.
       if (now >= this.#keptUntil) this.#owner.putAway(this)
       return
@@ -260,8 +263,8 @@ export class UdpConnection extends DeviceConnection implements Storable {
   }
 
   /** A session whose message ids follow on those of the one before: every message takes at least one record number. */
-  #begin(hello: Hello, subscriptions: readonly Subscription[] | undefined, now: Millis): void {
-    this.session = new CloudSession({
+  #begin(hello: Hello, subscriptions: readonly Subscription[] | undefined, now: Millis): CloudSession {
+    const session = new CloudSession({
       transport: 'udp',
       random: randomBytes,
       unixTime: () => this.host.unixTime(),
@@ -271,6 +274,8 @@ export class UdpConnection extends DeviceConnection implements Storable {
       ping: this.host.limits.udpPing[platformById(hello.platformId)?.connectivity ?? 'cellular'],
       ...(subscriptions && { resume: { hello, subscriptions } }),
     })
+    this.session = session
+    return session
   }
 
   // Going on without Hello.
@@ -280,11 +285,30 @@ export class UdpConnection extends DeviceConnection implements Storable {
     if (kind === 'goodbye' || kind === 'answer') {
       // Its acknowledgement was lost, or this is a late answer: the device is about to sleep, not to wake up.
       if (kind === 'goodbye' && isConfirmable(message)) this.send(encodeEmptyAck(messageIdOf(message)))
+      if (this.session) return true
       this.#store()
       return false
     }
     this.#goOn(marked, now)
     return true
+  }
+
+  /** Looks whether the device is there: it was when the last process ended, and may wait for us to speak. */
+  rouse(now: Millis): void {
+    if (this.stage !== 'asleep' || this.session || !this.#helloReceived) return
+    const session = this.#begin(this.#helloReceived, this.#subscriptions, now)
+    session.ping(now, rouseTimeout, (result) => {
+      if (this.stage !== 'asleep') return
+      if (result.ok) {
+        this.#goOn(false, this.host.now())
+        return
+      }
+      session.close()
+      this.session = undefined
+      this.#store()
+    })
+    this.#keptUntil = Number.POSITIVE_INFINITY
+    this.reschedule()
   }
 
   /** The device has resumed, which it does at each connect: what was under way in the last connection is not any more. */
@@ -302,7 +326,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
     // A device that resumed says again that it is in safe mode (device-protocol.md 3.4.3).
     this.safeMode = safeMode && !restarted
     this.#marked = restarted
-    this.#begin(hello, this.#subscriptions, now)
+    if (!this.session) this.#begin(hello, this.#subscriptions, now)
     this.stage = 'online'
     this.host.resumed(this, hello)
   }
@@ -410,6 +434,8 @@ export class UdpConnection extends DeviceConnection implements Storable {
     if (this.stage === 'closed') return
     this.#leave(reason)
     this.stage = 'closed'
+    this.session?.close()
+    this.session = undefined
     this.host.unschedule(this)
   }
 }

@@ -43,6 +43,8 @@ const maxWaiting = 8
 const maxWaking = 20_000
 /** A session that came from the store stays so long without an authentic datagram. */
 const wakeTime: Millis = 10_000
+/** Devices that are looked for at each poll after a start: some hundreds a second. */
+const rousedAtOnce = 50
 /** What is dropped is logged so often, if there is anything. */
 const reportEvery: Millis = 60_000
 const receiveBuffer = 4 * 1_024 * 1_024
@@ -65,6 +67,8 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   readonly #waking = new Map<string, Waiting[]>()
   readonly #drops = { 'before-hello': 0, 'bad-hello': 0, held: 0, sequence: 0, waking: 0, send: 0 }
   readonly #counts = { received: 0, sent: 0, resumed: 0 }
+  /** Devices that were online when the last process ended, and are still to be looked for. */
+  readonly #toRouse: string[]
   #socket: Socket | undefined
   #family: 'udp4' | 'udp6' = 'udp4'
   /** The datagram that is being taken says that its sender has just resumed. */
@@ -77,6 +81,7 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
     this.#host = host
     this.#log = log
     this.#store = options.sessions
+    this.#toRouse = [...options.sessions.wereOnline]
     this.#reportAt = host.now() + reportEvery
     this.#dtls = new DtlsListener({
       serverKey: options.serverKey,
@@ -96,9 +101,12 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
       lookup: (address, _options, found) => found(null, address, this.#family === 'udp6' ? 6 : 4),
     })
     await new Promise<void>((resolve, reject) => {
-      socket.once('error', reject)
+      socket.once('error', (error) => {
+        socket.close()
+        reject(error)
+      })
       socket.bind({ address: host, port }, () => {
-        socket.off('error', reject)
+        socket.removeAllListeners('error')
         resolve()
       })
     })
@@ -119,6 +127,7 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   /** To be called some times a second. */
   poll(now: Millis): void {
     this.#dtls.poll(now)
+    for (const deviceId of this.#toRouse.splice(-rousedAtOnce)) this.#rouse(deviceId)
     if (now < this.#reportAt) return
     this.#reportAt = now + reportEvery
     const { drops } = this.statistics()
@@ -218,7 +227,7 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
     if (waiting) {
       if (waiting.length < maxWaiting) waiting.push({ datagram, address })
       else this.#drops.waking++
-    } else if (this.#waking.size < maxWaking) this.#wake(deviceId, { datagram, address })
+    } else if (this.#waking.size < maxWaking) this.#wake(deviceId, [{ datagram, address }])
     else this.#drops.waking++
   }
 
@@ -235,8 +244,16 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
 
   // Sessions from the store.
 
-  #wake(deviceId: string, first: Waiting): void {
-    const waiting = [first]
+  /**
+   * A device that waits, in the middle of an update, says nothing for minutes; and one on cellular for longer. So the
+   * cloud speaks first when it is back.
+   */
+  #rouse(deviceId: string): void {
+    if (this.#waking.has(deviceId) || this.#dtls.sessionOf(deviceId) || !this.#store.has(deviceId)) return
+    this.#wake(deviceId, [], (connection) => connection.rouse(this.#host.now()))
+  }
+
+  #wake(deviceId: string, waiting: Waiting[], woken?: (connection: UdpConnection) => void): void {
     this.#waking.set(deviceId, waiting)
     this.#restore(deviceId)
       .catch((error: unknown) => this.#log.error({ deviceId, error }, 'a stored session could not be used'))
@@ -244,6 +261,9 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
         this.#waking.delete(deviceId)
         if (this.#closing) return
         for (const { datagram, address } of waiting) this.#take(datagram, address, this.#host.now())
+        const session = this.#dtls.sessionOf(deviceId)
+        const connection = session && this.#connections.get(session)
+        if (connection) woken?.(connection)
       })
   }
 

@@ -114,7 +114,7 @@ export interface DeviceSessionTable {
   hello: Uint8Array
   /** JSON array of subscriptions. */
   subscriptions: string
-  /** Bits: 1 in safe mode, 2 described itself, 4 said goodbye or fell silent. */
+  /** Bits: 1 in safe mode, 2 described itself, 4 online. */
   state: number
   used_at: number
 }

@@ -1,7 +1,9 @@
 /** What Particle's cloud has not: how to find this cloud, whether it serves, and why devices were not let in. */
+import type { GatewayStatistics } from '../../gateway/gateway.ts'
 import type { UpdateJobView } from '../../updates/updates.ts'
 import { userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
+import { forbidden } from '../errors.ts'
 import { type ApiServer, pathOf } from '../schemas.ts'
 
 /** Without a token. */
@@ -30,7 +32,7 @@ export function openAloeRoutes(app: ApiServer, context: ApiContext): void {
 
 /** With a token. */
 export function aloeRoutes(app: ApiServer, context: ApiContext): void {
-  const { registry, updates } = context
+  const { registry, updates, gateway } = context
 
   app.get('/v1/aloe/handshake-failures', async (request) => {
     const { id, administrator } = userOf(request)
@@ -51,9 +53,39 @@ export function aloeRoutes(app: ApiServer, context: ApiContext): void {
     }
   })
 
+  app.get('/v1/aloe/gateway', async (request) => {
+    if (!userOf(request).administrator) throw forbidden('Only an administrator may see this')
+    return gatewayJson(gateway.statistics())
+  })
+
   app.get('/v1/devices/:id/aloe/updates', { schema: { params: pathOf('id') } }, async (request) => ({
     jobs: (await updates.jobs(context.device(request, request.params.id).id)).map(jobJson),
   }))
+}
+
+function gatewayJson({ online, udp }: GatewayStatistics): Record<string, unknown> {
+  if (!udp) return { online, udp: null }
+  const { datagrams, sessions, handshakes, drops } = udp
+  return {
+    online,
+    udp: {
+      datagrams,
+      sessions: {
+        stored: sessions.stored,
+        in_memory: sessions.inMemory,
+        resumed: sessions.resumed,
+        moved: sessions.moved,
+      },
+      handshakes: {
+        under_way: handshakes.underWay,
+        started: handshakes.started,
+        established: handshakes.established,
+        failed: handshakes.failed,
+        cookies_sent: handshakes.cookiesSent,
+      },
+      drops,
+    },
+  }
 }
 
 function jobJson(job: UpdateJobView): Record<string, unknown> {
