@@ -1,4 +1,4 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
 import type { Millis } from '../time.ts'
 import { join } from './reader.ts'
 
@@ -13,13 +13,13 @@ export const cookieSize = 32
  */
 export class Cookies {
   readonly #random: (size: number) => Uint8Array
-  #secret: Uint8Array
-  #previous: Uint8Array
+  #secret: KeyObject
+  #previous: KeyObject
   #renewAt: Millis | undefined
 
   constructor(random: (size: number) => Uint8Array) {
     this.#random = random
-    this.#secret = random(32)
+    this.#secret = createSecretKey(random(32))
     this.#previous = this.#secret
   }
 
@@ -41,13 +41,13 @@ export class Cookies {
     this.#renewAt ??= now + secretLifetime
     if (now < this.#renewAt) return
     // After a long pause the old secret has had its time as well.
-    this.#previous = now < this.#renewAt + secretLifetime ? this.#secret : this.#random(32)
-    this.#secret = this.#random(32)
+    this.#previous = now < this.#renewAt + secretLifetime ? this.#secret : createSecretKey(this.#random(32))
+    this.#secret = createSecretKey(this.#random(32))
     this.#renewAt = now + secretLifetime
   }
 }
 
-function cookieOf(secret: Uint8Array, address: string, parameters: Uint8Array): Uint8Array {
+function cookieOf(secret: KeyObject, address: string, parameters: Uint8Array): Uint8Array {
   const from = Buffer.from(address)
   return createHmac('sha256', secret)
     .update(join([from.length], from, parameters))

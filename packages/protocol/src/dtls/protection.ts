@@ -190,7 +190,7 @@ export class RecordProtection implements Hot {
 }
 
 /** Plaintexts up to this size are faster with long-lived ciphers. */
-const hotLimit = 600
+const hotLimit = 400
 
 function finish(record: DtlsRecord, plaintext: Uint8Array, newest: boolean): OpenedRecord | OpenFailure {
   if (record.cid === undefined) return { type: record.type, content: plaintext, newest }
