@@ -10,7 +10,9 @@ import { fuzzRuns } from '../fixtures/vectors.ts'
 import type { Platform } from '../platforms/platform.ts'
 import { platformByName } from '../platforms/platforms.ts'
 import { deviceOsReleases } from '../versions/device-os-releases.ts'
+import { breadths, findCandidates } from './candidates.ts'
 import type { CatalogueModule } from './catalogue.ts'
+import { indexCatalogue } from './catalogue-index.ts'
 import { createPlanner, planHealing, withModule } from './planner.ts'
 
 function platform(name: string): Platform {
@@ -245,23 +247,26 @@ describe('the planner', () => {
     )
   })
 
-  it('plans the fewest steps that there are among final releases', () => {
+  it('plans the fewest steps that there are, among the narrowest choice of modules that has a plan', () => {
     const version = fc.integer({ min: 2, max: 4 })
     const target = fc.constantFrom('b0', 's1', 's2')
     const dependency = fc.tuple(target, version).map(([name, v]) => `${name}@${v}`)
     const dependencies = fc.uniqueArray(dependency, { maxLength: 2, selector: (text) => text.slice(0, 2) })
     const module = fc.tuple(target, version, dependencies).map(([name, v, deps]) => `${name}@${v}(${deps.join()})`)
-    const modules = fc.uniqueArray(module, { maxLength: 9, selector: (text) => text.slice(0, 4) })
+    const modules = fc.uniqueArray(module, { minLength: 1, maxLength: 9, selector: (text) => text.slice(0, 4) })
     fc.assert(
       fc.property(modules, dependencies, (list, needs) => {
-        // All in one release, and every version named: everything is a candidate.
-        const catalogue = release('linux', '1.0.0', list.join(' ') || 'b0@1')
+        const linuxPlatform = platform('linux')
+        const catalogue = list.flatMap((text, i) => release('linux', `1.${i % 3}.0`, text))
         const installed = installedModules(describeOf(`b0@1 s1@1 s2@1 u1@1(${needs.join()})`))
-        const planner = createPlanner(platform('linux'), catalogue)
-        const result = planner.plan({ installed })
-        const fewest = fewestSteps(platform('linux'), installed, catalogue)
-        if (result.ok && result.steps.length > 0) assert.equal(result.steps.length, fewest)
-        else assert.equal(result.ok ? 0 : undefined, fewest)
+        const missing = missingDependencies(describeOf(`b0@1 s1@1 s2@1 u1@1(${needs.join()})`))
+        const index = indexCatalogue(linuxPlatform, catalogue, { protected: false })
+        const result = createPlanner(linuxPlatform, catalogue).plan({ installed })
+        const fewest = breadths
+          .map((breadth) => findCandidates(installed, missing, index, breadth).map((entry) => entry.module))
+          .map((candidates) => fewestSteps(linuxPlatform, installed, candidates))
+          .find((steps) => steps !== undefined)
+        assert.equal(result.ok ? result.steps.length : undefined, fewest)
       }),
       { numRuns: fuzzRuns },
     )
