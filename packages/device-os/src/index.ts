@@ -4,7 +4,7 @@ export type { AppliedModule } from './boot/apply.ts'
 export { boot } from './boot/boot.ts'
 export type { BootDecision } from './boot/decision.ts'
 export type { Boot, BootLine, BootSignal, Rom, SystemEnd } from './boot/rom.ts'
-export type { DeviceConfig, DeviceConfigChange, ServerAddress } from './flash/device-config.ts'
+export type { DeviceConfig, DeviceConfigChange, ServerAddress, Transport } from './flash/device-config.ts'
 export { Flash, retainedSize } from './flash/flash.ts'
 export { FlashError, type FlashErrorCode } from './flash/flash-error.ts'
 export type { PendingModule } from './flash/pending-list.ts'
@@ -19,7 +19,9 @@ export {
 export { StagingArea, type StagingBegin, type StagingCheck, type StagingRequest } from './flash/staging.ts'
 export { colorAt, intensityAt, type LedState, type LogLevel, type LogRecord, type Rgb } from './hal/index.ts'
 export {
+  type CloudAddresses,
   type CreateDeviceOptions,
+  connectDevice,
   createDevice,
   type DeviceFile,
   DeviceFolderError,
@@ -29,9 +31,10 @@ export {
   readDeviceFile,
   writeDeviceFile,
 } from './host/device-folder.ts'
-export { devicePublicKeyPem, newDeviceId, newDeviceKey } from './host/device-identity.ts'
+export { devicePublicKeyPem, newDeviceId, newDeviceKey, newUdpDeviceKey } from './host/device-identity.ts'
 export { DeviceBusyError } from './host/device-processes.ts'
 export { MemoryDevice, type MemoryDeviceOptions, type MemoryDeviceStatus } from './host/memory-device.ts'
+export type { NewDeviceOptions } from './host/new-config.ts'
 export {
   type DeviceLine,
   type DevicePhase,

@@ -116,14 +116,26 @@ export function writeDeviceFile(dir: string, file: DeviceFile): void {
 /** Where a device finds its cloud by each transport. */
 export type CloudAddresses = Pick<DeviceConfig, 'serverKey' | 'serverAddress' | 'udpServerKey' | 'udpServerAddress'>
 
+const nowhere = {
+  serverKey: undefined,
+  serverAddress: undefined,
+  udpServerKey: undefined,
+  udpServerAddress: undefined,
+}
+
 /**
  * Tells a device that is not running how to reach its cloud. A device from before UDP gets a key for it.
+ * @param addresses of another cloud, in place of all that the device knows; unless given it stays with its own
  * @returns `device.json` as it is now: its public key is that of the transport
  */
-export function connectDevice(dir: string, transport: Transport, addresses: CloudAddresses = {}): DeviceFile {
+export function connectDevice(dir: string, transport: Transport, addresses?: CloudAddresses): DeviceFile {
   const flash = openFlash(dir)
   const lacksKey = transport === 'udp' && flash.config.udpDeviceKey === undefined
-  flash.updateConfig({ ...addresses, transport, ...(lacksKey && { udpDeviceKey: newUdpDeviceKey() }) })
+  flash.updateConfig({
+    ...(addresses && { ...nowhere, ...addresses }),
+    transport,
+    ...(lacksKey && { udpDeviceKey: newUdpDeviceKey() }),
+  })
   const file = { ...readDeviceFile(dir), ...identityOf(flash.config) }
   writeDeviceFile(dir, file)
   return file

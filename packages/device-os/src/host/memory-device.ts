@@ -6,7 +6,6 @@
 import { type Platform, platformByName } from '@aloe/firmware'
 import type { BootDecision } from '../boot/decision.ts'
 import type { Rom, SystemEnd } from '../boot/rom.ts'
-import type { ServerAddress } from '../flash/device-config.ts'
 import { Flash } from '../flash/flash.ts'
 import type { ResetReason } from '../flash/reset-reason.ts'
 import {
@@ -29,27 +28,22 @@ import { MemoryStorage } from '../storage/memory-storage.ts'
 import type { Storage } from '../storage/storage.ts'
 import type { RunningSystem } from '../system/system-input.ts'
 import { bootLed } from './boot-led.ts'
-import { newDeviceId, newDeviceKey } from './device-identity.ts'
+import { newDeviceId } from './device-identity.ts'
 import { ModuleBodyError } from './evaluate.ts'
 import { installedBootloader } from './installed-bootloader.ts'
+import { type NewDeviceOptions, newConfig } from './new-config.ts'
 import { RestartDelay } from './restart-delay.ts'
 import type { DeviceLine, DevicePhase } from './run-device.ts'
 import { RunScope } from './run-scope.ts'
 import { startInstalledSystem } from './start-system.ts'
 
-export interface MemoryDeviceOptions {
+export interface MemoryDeviceOptions extends NewDeviceOptions {
   /** The Device OS to install: a release folder, or its path. Not needed with a `storage` that holds one. */
   readonly release?: ReleaseFolder | string
   /** A module file of an application. */
   readonly application?: Uint8Array
   readonly platform?: string
   readonly id?: string
-  /** PKCS#1 DER. Finding a new key takes tens of milliseconds: fleets bring theirs. */
-  readonly deviceKey?: Uint8Array
-  /** SPKI DER. */
-  readonly serverKey?: Uint8Array
-  readonly serverAddress?: ServerAddress
-  readonly claimCode?: string
   /** The flash of a device that was there before; otherwise a new one. */
   readonly storage?: Storage
   /** Real time unless given. */
@@ -124,15 +118,7 @@ export class MemoryDevice {
       return
     }
     this.id = options.id ?? newDeviceId(platform)
-    flash.initialize({
-      deviceId: this.id,
-      deviceKey: options.deviceKey ?? newDeviceKey(),
-      ...(options.serverKey && { serverKey: options.serverKey }),
-      ...(options.serverAddress && { serverAddress: options.serverAddress }),
-      ...(options.claimCode !== undefined && { claimCode: options.claimCode }),
-      startupMode: 'normal',
-      flags: {},
-    })
+    flash.initialize(newConfig(this.id, options))
   }
 
   /** The device's flash as it is now. To be changed only while the device is off. */
