@@ -25,7 +25,7 @@ export interface NetworkFigure {
   readonly loss: number
   /** Bytes a second of the link. */
   readonly rate: number
-  /** Shares of the link's rate; not a number where a transfer did not end. Medians over all seeds. */
+  /** Shares of the link's rate: medians of the transfers that arrived, not a number where none did. */
   readonly windowed: number
   readonly chunked: number
   readonly blockwise: number
@@ -36,7 +36,7 @@ export interface NetworkFigure {
   readonly resent: number
   /** Datagrams that the link's queue dropped against all. */
   readonly overflowed: number
-  /** Of the windowed transfers, how many arrived. */
+  /** Of the windowed transfers, how many arrived at the first attempt. */
   readonly arrived: number
 }
 
@@ -109,11 +109,23 @@ function median(values: readonly number[]): number {
 
 export function networkTable(figures: readonly NetworkFigure[]): string {
   const percent = (value: number) => (Number.isNaN(value) ? '–' : `${(value * 100).toFixed(1)} %`)
-  const head = ['link', 'loss', 'OTA v3', 'chunked', 'block-wise', 'wire / image', 'with IP', 'resent', 'overflow']
+  const head = [
+    'link',
+    'loss',
+    'OTA v3',
+    'arrived',
+    'chunked',
+    'block-wise',
+    'wire / image',
+    'with IP',
+    'resent',
+    'overflow',
+  ]
   const rows = figures.map((f) => [
     `${f.network} (${f.rate / 1000} KB/s)`,
     `${f.loss * 100} %`,
     percent(f.windowed),
+    `${Math.round(f.arrived * 100)} %`,
     percent(f.chunked),
     percent(f.blockwise),
     f.wire.toFixed(3),
