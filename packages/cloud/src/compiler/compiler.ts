@@ -81,7 +81,7 @@ export function createCompiler(options: CompilerOptions): Compiler {
     try {
       sources = readSources(request.files)
     } catch (error) {
-      if (error instanceof SourceError) return refused(error.message)
+      if (error instanceof SourceError) return refused(error.message, error.file)
       throw error
     }
     const slot = platform.slots.find((candidate) => candidate.function === 'user_part')
@@ -169,10 +169,15 @@ function otherPlatform({ platformId }: CompileRequest, platform: Platform | unde
   )
 }
 
-function refused(message: string): CompileResult {
-  return failed('refused', message)
+function refused(message: string, file?: string): CompileResult {
+  return failed('refused', message, file)
 }
 
-function failed(reason: CompileFailure, message: string): CompileResult {
-  return { ok: false, reason, errors: [message], diagnostics: [{ file: '', line: 0, column: 0, message }] }
+/** @param file the first place in it is shown, as tools that read compiler logs look for one */
+function failed(reason: CompileFailure, message: string, file?: string): CompileResult {
+  if (file === undefined) {
+    return { ok: false, reason, errors: [message], diagnostics: [{ file: '', line: 0, column: 0, message }] }
+  }
+  const diagnostics = [{ file, line: 1, column: 1, message }]
+  return { ok: false, reason, errors: [formatDiagnostics(diagnostics)], diagnostics }
 }

@@ -88,8 +88,8 @@ describe('an upload', () => {
   })
 
   it('of C++ sources is refused, and the refusal says why', () => {
-    assert.match(refusal({ 'src/app.ino': 'void setup() {}' }), /src\/app\.ino: C\+\+ sources.*no toolchain/)
-    assert.match(refusal({ 'src/index.ts': '', 'lib/a.cpp': '', 'lib/a.h': '' }), /lib\/a\.cpp and 1 more/)
+    assert.match(refusal({ 'src/app.ino': 'void setup() {}' }), /C\+\+ sources.*no toolchain/)
+    assert.match(refusal({ 'src/index.ts': '', 'lib/a.cpp': '', 'lib/a.h': '' }), /and 1 more/)
   })
 
   it('that wants a library fetched is told that none are', () => {

@@ -36,6 +36,13 @@ export const sourceLimits: SourceLimits = {
 /** An upload that cannot be compiled; the message is meant for the person who uploaded it. */
 export class SourceError extends Error {
   override readonly name = 'SourceError'
+  /** The file that is refused as a whole; undefined when it is the upload. */
+  readonly file: string | undefined
+
+  constructor(message: string, file?: string) {
+    super(message)
+    this.file = file
+  }
 }
 
 const maxPathLength = 255
@@ -134,9 +141,10 @@ function refuseNativeSources(paths: readonly string[]): void {
   if (first === undefined) return
   const others = native.length > 1 ? ` and ${native.length - 1} more` : ''
   throw new SourceError(
-    `${first}${others}: C++ sources cannot be compiled here, no toolchain for them is set up. ` +
+    `C++ sources (this one${others}) cannot be compiled here, no toolchain for them is set up. ` +
       'Compile them on your machine (Particle Workbench, or make in the Device OS sources) and flash the .bin file; ' +
       'applications for the platform linux are written in TypeScript.',
+    first,
   )
 }
 
