@@ -4,7 +4,8 @@ export interface Device {
   readonly id: string
   readonly name: string | null
   readonly connected: boolean
-  readonly platformId: number
+  /** Not known before the device has connected. */
+  readonly platformId: number | undefined
   readonly status: string
   readonly systemVersion: string | undefined
   readonly functions: readonly string[]
@@ -21,7 +22,7 @@ export function readDevice(raw: unknown): Device {
     id: typeof id === 'string' ? id : '',
     name: typeof name === 'string' ? name : null,
     connected: connected === true || online === true,
-    platformId: typeof platform_id === 'number' ? platform_id : -1,
+    platformId: typeof platform_id === 'number' ? platform_id : undefined,
     status: typeof status === 'string' ? status : 'normal',
     systemVersion: typeof system_firmware_version === 'string' ? system_firmware_version : undefined,
     functions: Array.isArray(functions) ? functions.map(String) : [],

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -58,6 +58,8 @@ describe('aloe, from an empty folder to a healed device', () => {
       releases.map(({ version }: { version: string }) => version),
       ['1.0.0', '1.1.0-rc.1', '1.1.0', '2.0.0'],
     )
+    const [one] = await json('device-os', 'build', '--version', '1.1.0', '-o', path('one'))
+    assert.deepEqual([one.version, one.folder], ['1.1.0', path('one', '1.1.0')])
   })
 
   it('starts a cloud by environment, says where it is in one line, and makes its keys', async () => {
@@ -98,8 +100,14 @@ describe('aloe, from an empty folder to a healed device', () => {
     const made = await json('device', 'create', '--dir', path('blinky'), '--name', 'blinky', '--device-os', '1.0.0')
     assert.match(made.id, /^[0-9a-f]{24}$/)
     assert.equal(made.registered, true)
+    const { udp } = (await (await fetch(`${url}/.well-known/aloe`)).json()) as { udp: unknown }
+    assert.equal(made.protocol, udp === null ? 'tcp' : 'udp')
     const again = await aloe('device', 'create', '--dir', path('blinky'), '--name', 'x')
     assert.match(again.err, /already a device/)
+    const namesake = await aloe('device', 'create', '--dir', path('other'), '--name', 'blinky')
+    assert.match(namesake.err, /another device with this name/)
+    assert.equal(existsSync(path('other')), false)
+    assert.equal((await json('list')).length, 1, 'it is not claimed either')
     device = startAloe(['device', 'run', path('blinky'), '--json'], { env: env(), cwd: root })
     while (!(await device.line()).includes('breathing cyan'));
     const [listed] = await json('list', 'blin')

@@ -33,6 +33,8 @@ export function createProgram(): Command {
     .description('Aloe: an open Device OS and device cloud')
     .version(manifest.version, '-v, --version', 'print the version')
     .addHelpCommand(new Command('help').argument('[command]').description('explain a command').helpGroup('More:'))
+    // `--version` after a command is that command's: `aloe device-os build --version 2.0.0`.
+    .enablePositionalOptions()
     .configureHelp({ showGlobalOptions: false })
     .addHelpText('after', tour)
     .commandsGroup('Cloud:')

@@ -10,7 +10,7 @@ import {
   productOf,
 } from '@aloe/firmware'
 import type { Command } from 'commander'
-import { CliError, messageOf } from '../cli-error.ts'
+import { CliError, exitCode, messageOf } from '../cli-error.ts'
 import type { Colors } from '../colors.ts'
 import { type CommonOptions, makeCommand, makeGroup, outputOf } from '../command.ts'
 import { bytes, printable } from '../output.ts'
@@ -34,7 +34,7 @@ function inspectCommand(): Command {
 
 async function inspect(path: string, options: CommonOptions): Promise<void> {
   const content = await readFile(path).catch((error: unknown) => {
-    throw new CliError(`${path} cannot be read: ${messageOf(error)}`)
+    throw new CliError(`${path} cannot be read: ${messageOf(error)}`, { code: exitCode.usage })
   })
   const modules = parseAll(path, new Uint8Array(content))
   outputOf(options).result({ file: path, size: content.length, modules: modules.map(toJson) }, (colors) =>

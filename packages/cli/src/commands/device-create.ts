@@ -1,18 +1,17 @@
 import { access, mkdtemp, rm } from 'node:fs/promises'
-import { isIPv4 } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { DeviceFile, ServerAddress } from '@aloe/device-os'
+import type { DeviceFile } from '@aloe/device-os'
 import { deviceOsRelease, deviceOsReleases } from '@aloe/firmware'
 import type { Command } from 'commander'
-import { CliError, exitCode } from '../cli-error.ts'
+import { CliError, exitCode, messageOf } from '../cli-error.ts'
 import { type CloudClient, cloudError, connectCloud } from '../cloud-client.ts'
 import { type CommonOptions, cloudOption, makeCommand, outputOf } from '../command.ts'
+import { type Endpoint, endpointOf, type ProtocolOptions, protocolOption } from '../device-endpoint.ts'
 import { readDeviceId } from '../device-id.ts'
 import type { Output } from '../output.ts'
-import { readWellKnown } from '../well-known.ts'
 
-interface CreateOptions extends CommonOptions {
+interface CreateOptions extends CommonOptions, ProtocolOptions {
   readonly dir: string
   readonly name: string
   readonly deviceOs: string
@@ -31,6 +30,7 @@ export function createDeviceCommand(): Command {
       { line: 'aloe device create --dir ./blinky --name blinky', what: 'with the newest Device OS' },
       { line: 'aloe device create --dir ./old --name old --device-os 1.0.0', what: 'with an older one' },
       { line: 'aloe device create --dir D --name N --cloud http://cloud:8080', what: 'for that cloud' },
+      { line: 'aloe device create --dir D --name N --protocol tcp', what: 'that connects over TCP' },
       { line: 'aloe device create --dir D --name N --no-register', what: 'without any cloud' },
     ],
   })
@@ -39,6 +39,7 @@ export function createDeviceCommand(): Command {
     .option('--device-os <version>', 'Device OS to install', newestRelease())
     .option('--release <folder>', 'release folder to install it from (default: build it from these sources)')
     .option('--id <id>', 'device id, 24 hexadecimal digits (default: a new one)')
+    .addOption(protocolOption('tcp or udp: how it connects (default: udp, if the cloud has it)'))
     .option('--no-register', 'do not talk to a cloud: the device does not know one then')
     .addOption(cloudOption())
     .action(create)
@@ -49,16 +50,20 @@ async function create(options: CreateOptions): Promise<void> {
   const id = options.id === undefined ? undefined : readDeviceId(options.id)
   const version = knownRelease(options.deviceOs)
   const client = options.register ? await connectCloud(options) : undefined
-  const server = client && (await serverOf(client))
+  const endpoint = client && (await endpointOf(client.url, options.protocol, 'udp'))
   const existed = await exists(options.dir)
-  const device = await makeDevice(options, version, id, server)
   const registered = client?.token !== undefined
+  // A half-made device helps nobody: the next try would find it in the way.
+  const unmake = async (): Promise<void> => {
+    const made = existed ? [join(options.dir, 'device.json'), join(options.dir, 'flash')] : [options.dir]
+    for (const path of made) await rm(path, { recursive: true, force: true })
+  }
+  const device = await makeDevice(options, version, id, endpoint, unmake)
   if (client !== undefined && registered) {
     try {
-      await register(client, device)
+      await registerDevice(client, device)
     } catch (error) {
-      // A half-made device helps nobody: the next try would find its folder in the way.
-      if (!existed) await rm(options.dir, { recursive: true, force: true })
+      await unmake()
       throw cloudError(error, client, `register ${device.name}`)
     }
   }
@@ -70,59 +75,60 @@ async function create(options: CreateOptions): Promise<void> {
     dir: options.dir,
     platform,
     device_os: deviceOs,
+    protocol: device.transport ?? 'tcp',
     cloud: client?.url ?? null,
     registered,
   }
   output.result(value, (colors) =>
     [
       `${colors.green('✔')} made ${colors.bold(name)} in ${options.dir}: ${device.id}, Device OS ${deviceOs}`,
-      ...registrationLines(output, client, registered, device.id),
+      ...registrationLines(output, client, registered, options.dir),
       `  run it with: aloe device run ${options.dir}`,
     ].join('\n'),
   )
 }
 
-function registrationLines(output: Output, client: CloudClient | undefined, registered: boolean, id: string): string[] {
+function registrationLines(
+  output: Output,
+  client: CloudClient | undefined,
+  registered: boolean,
+  dir: string,
+): string[] {
   if (client === undefined) return ['  it knows no cloud: aloe device run DIR --cloud URL tells it one']
   if (registered) return [`  registered at ${client.url} as yours`]
   return [
     output.colors.yellow(
       `  not registered: nobody is logged in at ${client.url}, so it is let in only with open enrolment`,
     ),
-    `  log in and make it again, or claim it once it has connected: aloe device add ${id}`,
+    `  log in, and register it with: aloe device add ${dir}`,
   ]
 }
 
-interface Server {
-  readonly serverKey: Uint8Array
-  readonly serverAddress: ServerAddress
-}
-
-/** Where the device finds its cloud, and by which key it knows it. */
-async function serverOf(client: CloudClient): Promise<Server> {
-  const { tcp, keys } = await readWellKnown(client.url)
-  if (tcp === undefined || keys.tcp === undefined)
-    throw new CliError(`The cloud at ${client.url} does not serve devices.`)
-  return { serverKey: keys.tcp, serverAddress: addressOf(tcp.host, tcp.port) }
-}
-
-export function addressOf(host: string, port: number): ServerAddress {
-  return { type: isIPv4(host) ? 'ipv4' : 'domain', address: host, port }
-}
-
 async function makeDevice(
-  { dir, name, release }: CreateOptions,
+  { dir, name, release, protocol }: CreateOptions,
   version: string,
   id: string | undefined,
-  server: Server | undefined,
+  endpoint: Endpoint | undefined,
+  unmake: () => Promise<void>,
 ): Promise<DeviceFile> {
   const { buildRelease, createDevice, DeviceFolderError } = await import('@aloe/device-os')
   const scratch = release === undefined ? await mkdtemp(join(tmpdir(), 'aloe-release-')) : undefined
   try {
     const folder = scratch === undefined ? (release ?? '') : (await buildRelease({ version, outDir: scratch })).dir
-    return createDevice({ dir, name, release: folder, ...(id !== undefined && { id }), ...server })
+    const transport = endpoint?.transport ?? protocol
+    return createDevice({
+      dir,
+      name,
+      release: folder,
+      ...(id !== undefined && { id }),
+      ...(transport !== undefined && { transport }),
+      ...endpoint?.addresses,
+    })
   } catch (error) {
-    if (!(error instanceof DeviceFolderError)) throw error
+    if (!(error instanceof DeviceFolderError)) {
+      await unmake()
+      throw new CliError(`The device cannot be made in ${dir}: ${messageOf(error)}`, { cause: error })
+    }
     throw new CliError(`The device cannot be made: ${error.message}.`, {
       ...(error.code === 'exists' && { hint: `Choose another folder, or run that one: aloe device run ${dir}` }),
       cause: error,
@@ -132,11 +138,33 @@ async function makeDevice(
   }
 }
 
-/** Key, claim, name: in this order, as a device must be known before it can be claimed. */
-async function register({ particle }: CloudClient, { id, name, publicKey }: DeviceFile): Promise<void> {
-  await particle.sendPublicKey({ deviceId: id, key: publicKey, algorithm: 'rsa' })
+/** A cloud knows one key of a device: that of its transport. */
+export async function registerKey(
+  { particle }: CloudClient,
+  { id, publicKey, transport }: Pick<DeviceFile, 'id' | 'publicKey' | 'transport'>,
+): Promise<void> {
+  await particle.sendPublicKey({ deviceId: id, key: publicKey, algorithm: transport === 'udp' ? 'ecc' : 'rsa' })
+}
+
+/**
+ * Key, claim, name: in this order, as a device must be known before it can be claimed. A device whose name is not
+ * accepted is given up again.
+ */
+export async function registerDevice(
+  client: CloudClient,
+  device: Pick<DeviceFile, 'id' | 'name' | 'publicKey' | 'transport'>,
+): Promise<void> {
+  const { particle } = client
+  const { id, name } = device
+  await registerKey(client, device)
   await particle.claimDevice({ deviceId: id })
-  await particle.renameDevice({ deviceId: id, name })
+  try {
+    await particle.renameDevice({ deviceId: id, name })
+  } catch (error) {
+    // What it answers matters less than why the name was refused.
+    await particle.removeDevice({ deviceId: id }).catch(() => undefined)
+    throw error
+  }
 }
 
 function knownRelease(version: string): string {

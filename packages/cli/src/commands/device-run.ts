@@ -1,13 +1,13 @@
-import type { DeviceLine, DeviceStatus, LedState } from '@aloe/device-os'
+import type { DeviceFile, DeviceLine, DeviceStatus, LedState } from '@aloe/device-os'
 import type { Command } from 'commander'
-import { CliError } from '../cli-error.ts'
-import { connectCloud } from '../cloud-client.ts'
+import { CliError, exitCode } from '../cli-error.ts'
+import { cloudError, connectCloud } from '../cloud-client.ts'
 import type { Colors } from '../colors.ts'
 import { type CommonOptions, cloudOption, makeCommand, outputOf } from '../command.ts'
+import { endpointOf, type ProtocolOptions, protocolOption } from '../device-endpoint.ts'
 import { type Output, printable } from '../output.ts'
 import { nextStop } from '../stop-signal.ts'
-import { readWellKnown } from '../well-known.ts'
-import { addressOf } from './device-create.ts'
+import { registerKey } from './device-create.ts'
 
 export function runDeviceCommand(): Command {
   return makeCommand({
@@ -19,26 +19,25 @@ export function runDeviceCommand(): Command {
       { line: 'aloe device run ./blinky', what: 'with its LED at the bottom' },
       { line: 'aloe device run ./blinky --json', what: 'what happens, as lines of JSON' },
       { line: 'aloe device run ./blinky --cloud http://other:8080', what: 'move it to another cloud' },
+      { line: 'aloe device run ./blinky --protocol tcp', what: 'over TCP from now on' },
     ],
   })
     .addOption(cloudOption())
+    .addOption(protocolOption('tcp or udp: how it connects from now on (default: as before)'))
     .action(run)
 }
 
-async function run(dir: string, options: CommonOptions): Promise<void> {
+interface RunOptions extends CommonOptions, ProtocolOptions {}
+
+async function run(dir: string, options: RunOptions): Promise<void> {
   const output = outputOf(options)
   const { colors } = output
   const stopped = nextStop()
-  const { DeviceBusyError, DeviceFolderError, openFlash, readDeviceFile, runDevice } = await import('@aloe/device-os')
+  const { DeviceBusyError, DeviceFolderError, readDeviceFile, runDevice } = await import('@aloe/device-os')
   const view = output.json ? jsonView(output) : plainView(output)
   try {
     const { id, name } = readDeviceFile(dir)
-    if (options.cloud !== undefined) {
-      const { url } = await connectCloud(options)
-      const { tcp, keys } = await readWellKnown(url)
-      if (tcp === undefined || keys.tcp === undefined) throw new CliError(`The cloud at ${url} does not serve devices.`)
-      openFlash(dir).updateConfig({ serverKey: keys.tcp, serverAddress: addressOf(tcp.host, tcp.port) })
-    }
+    if (options.cloud !== undefined || options.protocol !== undefined) await move(dir, options, output)
     const led = output.interactive ? new (await import('../led-line.ts')).LedLine(process.stderr, name) : undefined
     const device = runDevice({
       dir,
@@ -53,13 +52,54 @@ async function run(dir: string, options: CommonOptions): Promise<void> {
   } catch (error) {
     if (error instanceof DeviceFolderError) {
       throw new CliError(`${error.message}.`, {
-        hint: 'Make one with: aloe device create --dir FOLDER --name NAME',
+        ...(error.code === 'no-device' && {
+          code: exitCode.usage,
+          hint: 'Make one with: aloe device create --dir FOLDER --name NAME',
+        }),
         cause: error,
       })
     }
     if (error instanceof DeviceBusyError) throw new CliError(`${error.message}.`, { cause: error })
     throw error
   }
+}
+
+/** To another cloud, to another transport, or both. A cloud knows one key of a device: that of its transport. */
+async function move(dir: string, options: RunOptions, output: Output): Promise<void> {
+  const { connectDevice, openFlash, readDeviceFile } = await import('@aloe/device-os')
+  const { transport: before = 'tcp' } = readDeviceFile(dir)
+  if (options.cloud === undefined) {
+    const transport = options.protocol ?? before
+    const { serverAddress, udpServerAddress } = openFlash(dir).config
+    if ((transport === 'udp' ? udpServerAddress : serverAddress) === undefined) {
+      throw new CliError(`The device knows no cloud to reach over ${transport.toUpperCase()}.`, {
+        hint: `Name one: aloe device run ${dir} --protocol ${transport} --cloud URL`,
+      })
+    }
+    const device = connectDevice(dir, transport)
+    if (transport !== before) tellOfKey(device, dir, output)
+    return
+  }
+  const client = await connectCloud(options)
+  const { transport, addresses } = await endpointOf(client.url, options.protocol, before)
+  const device = connectDevice(dir, transport, addresses)
+  if (transport === before) return
+  if (client.token === undefined) {
+    tellOfKey(device, dir, output)
+    return
+  }
+  try {
+    await registerKey(client, device)
+    output.note(`its key for ${transport.toUpperCase()} is registered at ${client.url}`)
+  } catch (error) {
+    output.note(cloudError(error, client, `register the key of ${device.name}`).message)
+    tellOfKey(device, dir, output)
+  }
+}
+
+function tellOfKey({ transport = 'tcp' }: DeviceFile, dir: string, output: Output): void {
+  output.note(`it connects over ${transport.toUpperCase()} now, with a key of its own; register it with:`)
+  output.note(`  aloe device add ${dir}`)
 }
 
 interface View {

@@ -1,10 +1,12 @@
+import { existsSync } from 'node:fs'
+import { join } from 'node:path'
 import type { Command } from 'commander'
 import { CliError } from '../cli-error.ts'
 import { cloudError, connectAsUser } from '../cloud-client.ts'
 import { type CommonOptions, cloudOption, makeCommand, makeGroup, outputOf } from '../command.ts'
 import { readDeviceId } from '../device-id.ts'
 import { confirm } from '../prompt.ts'
-import { createDeviceCommand } from './device-create.ts'
+import { createDeviceCommand, registerDevice } from './device-create.ts'
 import { runDeviceCommand } from './device-run.ts'
 
 export function deviceCommand(): Command {
@@ -19,14 +21,19 @@ export function deviceCommand(): Command {
 
 function addCommand(): Command {
   return makeCommand({
-    usage: 'add <id>',
-    summary: 'claim a device that the cloud knows',
-    description: 'Makes a device yours. The cloud must know its key, and it must not be somebody else’s.',
-    examples: [{ line: 'aloe device add 422b05f3a1c2d4e5f6071829', what: 'claim it by its id' }],
+    usage: 'add <device>',
+    summary: 'claim a device that the cloud knows, or register one of a folder',
+    description:
+      'Makes a device yours. By its id: the cloud must know its key, and it must not be somebody else’s. By the folder that `aloe device create` made: its key is registered first, and it gets its name.',
+    examples: [
+      { line: 'aloe device add 422b05f3a1c2d4e5f6071829', what: 'claim it by its id' },
+      { line: 'aloe device add ./blinky', what: 'one that was made without a login' },
+    ],
   })
     .addOption(cloudOption())
-    .action(async (id: string, options: CommonOptions) => {
-      const deviceId = readDeviceId(id)
+    .action(async (device: string, options: CommonOptions) => {
+      if (existsSync(join(device, 'device.json'))) return await addFolder(device, options)
+      const deviceId = readDeviceId(device)
       const client = await connectAsUser(options)
       try {
         const { body } = await client.particle.claimDevice({ deviceId })
@@ -35,6 +42,22 @@ function addCommand(): Command {
         throw cloudError(error, client, `claim ${deviceId}`)
       }
     })
+}
+
+async function addFolder(dir: string, options: CommonOptions): Promise<void> {
+  const { readDeviceFile } = await import('@aloe/device-os')
+  const device = readDeviceFile(dir)
+  const client = await connectAsUser(options)
+  try {
+    await registerDevice(client, device)
+  } catch (error) {
+    throw cloudError(error, client, `register ${device.name}`)
+  }
+  const { id, name } = device
+  outputOf(options).result(
+    { ok: true, id, name },
+    (colors) => `${colors.green('✔')} ${colors.bold(name)} ${id} is yours`,
+  )
 }
 
 function renameCommand(): Command {

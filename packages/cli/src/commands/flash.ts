@@ -94,7 +94,7 @@ function report(output: Output, deviceId: string, summary: UpdateSummary | undef
   output.result(value, (colors) => {
     const runs = version === undefined ? '' : ` on Device OS ${version}`
     const name = colors.bold(device.name ?? device.id)
-    return `${colors.green('✔')} ${name} runs it${runs} (${sent.length} modules sent, ${(duration / 1000).toFixed(1)} s)`
+    return `${colors.green('✔')} ${name} runs it${runs} (${sent.length === 1 ? '1 module' : `${sent.length} modules`} sent, ${(duration / 1000).toFixed(1)} s)`
   })
 }
 

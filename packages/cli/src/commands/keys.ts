@@ -81,7 +81,7 @@ async function writeServerKey(options: ServerOptions): Promise<void> {
 /** A key file as SPKI DER. */
 async function readKey(path: string): Promise<Uint8Array> {
   const bytes = await readFile(path).catch((error: unknown) => {
-    throw new CliError(`The key ${path} cannot be read: ${messageOf(error)}`)
+    throw new CliError(`The key ${path} cannot be read: ${messageOf(error)}`, { code: exitCode.usage })
   })
   try {
     const pem = bytes.subarray(0, 5).toString('latin1') === '-----'

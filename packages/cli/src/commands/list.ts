@@ -21,6 +21,12 @@ export function listCommand(): Command {
     .action(list)
 }
 
+/** Empty until the device has said what it is. */
+function platformName({ platformId }: Device): string {
+  if (platformId === undefined) return ''
+  return platformById(platformId)?.name ?? String(platformId)
+}
+
 async function list(filter: string | undefined, options: CommonOptions): Promise<void> {
   const client = await connectAsUser(options)
   const devices: Device[] = []
@@ -49,7 +55,7 @@ async function list(filter: string | undefined, options: CommonOptions): Promise
         printable(device.name ?? '(no name)'),
         device.id,
         stateOf(device),
-        platformById(device.platformId)?.name ?? String(device.platformId),
+        platformName(device),
         device.systemVersion ?? '',
         [...device.functions.map((name) => `${name}()`), ...Object.keys(device.variables)].join(' '),
       ])

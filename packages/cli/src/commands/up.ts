@@ -49,7 +49,11 @@ export function upCommand(): Command {
       new Option('--admin-password <password>', 'its password (default: a random one)').env('ALOE_ADMIN_PASSWORD'),
     )
     .option('--open-enrolment', 'let in devices with unknown keys: for labs only (env: ALOE_OPEN_ENROLMENT)')
-    .addOption(new Option('--public-url <url>', 'address at which clients reach the API').env('ALOE_PUBLIC_URL'))
+    .addOption(
+      new Option('--public-url <url>', 'address at which clients reach the API')
+        .env('ALOE_PUBLIC_URL')
+        .argParser(webAddress),
+    )
     .addOption(new Option('--https-cert <file>', 'certificate (PEM): serve HTTPS').env('ALOE_HTTPS_CERT'))
     .addOption(new Option('--https-key <file>', 'key of the certificate (PEM)').env('ALOE_HTTPS_KEY'))
     .option('--releases <folders...>', 'release folders to serve (default: build them from these sources)')
@@ -112,6 +116,8 @@ async function up(options: UpOptions): Promise<void> {
 async function builtReleases(dataDir: string): Promise<string[]> {
   const { buildReleases } = await import('@aloe/device-os')
   const folder = join(dataDir, 'device-os')
+  // The database in it holds what is nobody else's business.
+  await mkdir(dataDir, { recursive: true, mode: 0o700 })
   await mkdir(folder, { recursive: true })
   return (await buildReleases(folder)).map(({ dir }) => dir)
 }
@@ -149,6 +155,11 @@ function port(flag: string, description: string, env: string, value: number): Op
       }
       return number
     })
+}
+
+function webAddress(text: string): string {
+  if (URL.canParse(text) && /^https?:$/.test(new URL(text).protocol)) return text
+  throw new InvalidArgumentError('It must be an address like http://192.168.1.10:8080.')
 }
 
 function startFailed(error: unknown): CliError {
