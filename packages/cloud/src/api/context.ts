@@ -2,7 +2,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { DeviceRecord } from '../devices/device.ts'
 import { userOf } from './authentication.ts'
-import { unknownDevice } from './errors.ts'
+import { badRequest, unknownDevice } from './errors.ts'
 import { type ApiLimits, defaultLimits, RateLimiter } from './limits.ts'
 import type { ApiDeps } from './services.ts'
 
@@ -18,7 +18,7 @@ export interface ApiContext extends ApiDeps {
 export function createContext(deps: ApiDeps): ApiContext {
   const limits = { ...defaultLimits, ...deps.options.limits }
   const configured = deps.options.publicUrl?.replace(/\/+$/, '')
-  const publicUrl = (request: FastifyRequest): string => configured ?? `${request.protocol}://${request.host}`
+  const publicUrl = (request: FastifyRequest): string => configured ?? addressOf(request)
   return {
     ...deps,
     limits,
@@ -30,6 +30,14 @@ export function createContext(deps: ApiDeps): ApiContext {
       return device
     },
   }
+}
+
+/** By which the client reached the cloud. */
+function addressOf({ protocol, host }: FastifyRequest): string {
+  const address = `${protocol}://${host}`
+  // A name or an address, and a port: what is sent in `Host` is the client's own text (RFC 9110 section 7.2).
+  if (/^(\[[\da-f:.]+\]|[\w.-]+)(:\d+)?$/i.test(host) && URL.canParse(address)) return address
+  throw badRequest('The header "Host" names no host')
 }
 
 /** Times in answers: ISO 8601 with milliseconds (cloud-api.md 0.4). */
