@@ -18,6 +18,7 @@ import {
 } from '@aloe/firmware'
 import type { Flash } from '../flash/flash.ts'
 import type { PendingModule } from '../flash/pending-list.ts'
+import { isStorageError } from '../storage/storage.ts'
 
 /** What became of a pending module. */
 export interface AppliedModule {
@@ -69,7 +70,15 @@ function applyOne(flash: Flash, pending: PendingModule): AppliedModule {
   }
   // Already in its slot: the power went away between that and the emptying of the list.
   const installed = flash.module(moduleFunction, index)
-  if (!installed || !Buffer.from(installed).equals(image)) flash.install(image)
+  if (!installed || !Buffer.from(installed).equals(image)) {
+    try {
+      flash.install(image)
+    } catch (error) {
+      // No room for it beside the installed one, which stays: better the old module than no boot at all.
+      if (!isStorageError(error)) throw error
+      return outcome(updateResult.error, error.message)
+    }
+  }
   return outcome(updateResult.ok, 'installed')
 }
 

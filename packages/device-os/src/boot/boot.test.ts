@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { buildModule, compressModule, moduleFlags, parseModule, updateResult } from '@aloe/firmware'
 import { Flash } from '../flash/flash.ts'
 import { MemoryStorage } from '../storage/memory-storage.ts'
-import type { Storage } from '../storage/storage.ts'
+import { type Storage, StorageError } from '../storage/storage.ts'
 import {
   needsBootloader,
   needsSystemPart,
@@ -139,6 +139,24 @@ describe('a boot', () => {
       assert.deepEqual(versions(flash.storage), [100, 1000, 1000, 1])
       assert.deepEqual(flash.pending(), [])
     }
+  })
+
+  it('drops a pending module for which there is no room, and goes on with the installed one', async () => {
+    const flash = testFlash(new MemoryStorage())
+    const { storage } = flash
+    flash.addPending(testModule('system_part', 2, 1001, needsSystemPart(1, 1000)))
+    const write = storage.write.bind(storage)
+    storage.write = (name, bytes, offset) => {
+      if (name.startsWith('slot-')) throw new StorageError('io', 'no space left on device')
+      if (offset === undefined) write(name, bytes)
+      else write(name, bytes, offset)
+    }
+    const { decision, lines } = await bootOnce(storage)
+    assert.equal(decision?.mode, 'normal')
+    assert.equal(decision.applied[0]?.result, updateResult.error)
+    assert.ok(lines.some((line) => line.includes('no space left')))
+    assert.deepEqual(versions(storage), [100, 1000, 1000, 1])
+    assert.deepEqual(flash.pending(), [])
   })
 
   it('drops a pending file that is not the one that was accepted', async () => {

@@ -67,8 +67,14 @@ export const temporarySuffix = '.new'
  */
 export function replaceFile(storage: Storage, name: string, bytes: Uint8Array): void {
   const temporary = name + temporarySuffix
-  storage.write(temporary, bytes)
-  storage.sync(temporary)
+  try {
+    storage.write(temporary, bytes)
+    storage.sync(temporary)
+  } catch (error) {
+    // On a full disk what was written is in everybody's way.
+    if (isStorageError(error)) storage.remove(temporary)
+    throw error
+  }
   storage.rename(temporary, name)
   storage.syncDirectory()
 }
