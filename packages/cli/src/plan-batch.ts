@@ -17,7 +17,7 @@ import {
 const longestLine = 1024 * 1024
 
 /** No device has so many modules. */
-const mostModules = 1_000
+const mostModules = 100
 
 export type PlanBatch = (line: string) => string
 

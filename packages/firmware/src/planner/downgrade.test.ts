@@ -88,6 +88,17 @@ describe('a downgrade', () => {
     )
   })
 
+  it('leaves the oldest radio stack alone: the oldest releases have it, whatever putting it there takes', () => {
+    const modules = [
+      ...release('xenon', '1.2.0', 's1@1213 b0@1 u1@5(s1@1213)'),
+      ...release('xenon', '1.3.0', 's1@1321 b0@1 u1@5(s1@1321)'),
+      ...release('xenon', 'radio', 'a0@169(s1@1320) a0@202(s1@1321)'),
+    ]
+    const xenon = (radio: number) => `b0@1 s1@1321 u1@5(s1@1213) a0@${radio}`
+    assert.equal(downgrade('xenon', xenon(169), { release: '1.2.0' }, modules), 's1@1213')
+    assert.match(downgrade('xenon', xenon(202), { release: '1.2.0' }, modules), /^radio_stack 0@202 stays/)
+  })
+
   it('is refused when a bootloader that stays would be orphaned', () => {
     const modules = [
       ...release('xenon', '1.0.0', 's1@1001 b0@1 u1@5(s1@1001)'),

@@ -15,7 +15,7 @@ import type { Platform } from '../platforms/platform.ts'
 import type { CatalogueModule } from './catalogue.ts'
 import { firstProtectedSystem } from './catalogue-index.ts'
 import { linkOf } from './cost.ts'
-import { type Planner, plannerOf, withModule } from './planner.ts'
+import { withModule } from './planner.ts'
 import { costOf, planTransfers, withApplication } from './transfers.ts'
 import { refuse, type UpdatePlan, type UpdateRequest } from './update-plan.ts'
 import type { OfferedApplication, UpdateStep } from './update-step.ts'
@@ -50,7 +50,7 @@ export function planDowngrade(
   }
   const start = application ? withApplication(installed, application) : installed
   const end = targets.reduce(withModule, start)
-  const unfit = unfitApplication(end, ofRelease, application) ?? unfitCompanion(end, plannerOf(platform, catalogue))
+  const unfit = unfitApplication(end, ofRelease, application) ?? unfitCompanion(end, own)
   if (unfit) return refuse(unfit)
   const modules = downwards(platform, start, targets, own)
   const orphan = orphaned(platform, modules?.reduce(withModule, start) ?? end, describe)
@@ -93,12 +93,16 @@ function unfitApplication(
   return undefined
 }
 
-// A radio stack or NCP is described without what it needs; the catalogue knows it.
-function unfitCompanion(end: InstalledModules, planner: Planner): string | undefined {
+// A radio stack or NCP is described without what it needs; the catalogue knows it. Of several, the
+// oldest is what the oldest releases run with: what it needs is needed only to put it there.
+function unfitCompanion(end: InstalledModules, own: readonly CatalogueModule[]): string | undefined {
   for (const module of end) {
     if (module.function !== 'radio_stack' && module.function !== 'ncp_firmware') continue
-    const dependency = planner.find(module)?.dependencies.find((needed) => !satisfies(end, needed))
-    if (!dependency) continue
+    const known = own.filter((other) => other.function === module.function && other.index === module.index)
+    const isOldest = known.length > 1 && known.every((other) => other.version >= module.version)
+    const dependencies = known.find((other) => other.version === module.version)?.dependencies ?? []
+    const dependency = dependencies.find((needed) => !satisfies(end, needed))
+    if (isOldest || !dependency) continue
     return `${moduleLabel(module)} stays on the device and needs ${moduleLabel(dependency)}: the device would be left without it`
   }
   return undefined

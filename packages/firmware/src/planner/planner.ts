@@ -60,7 +60,9 @@ export interface Planner {
 }
 
 /** Plans that are kept, for fleets in which many devices are in the same state. */
-const rememberedPlans = 20_000
+const rememberedPlans = 10_000
+/** States of real devices are told in less; others must not fill the memory. */
+const longestSignature = 600
 
 /** @param catalogue modules of any platform; those of others are not looked at */
 export function createPlanner(platform: Platform, catalogue: readonly CatalogueModule[]): Planner {
@@ -83,6 +85,7 @@ export function createPlanner(platform: Platform, catalogue: readonly CatalogueM
       const known = plans.get(key)
       if (known) return known
       const plan = makePlan(platform, indexOf(request.protected === true), request)
+      if (key.length > longestSignature) return plan
       if (plans.size >= rememberedPlans) plans.delete(plans.keys().next().value ?? '')
       plans.set(key, plan)
       return plan

@@ -5,8 +5,8 @@
 
 import { type Choice, type Problem, State } from './problem.ts'
 
-/** After so many states the plan that is known anyway is good enough. */
-const maxStates = 20_000
+/** After so many states the plan that is known anyway is good enough. Plans over real releases see fewer than a hundred. */
+const maxStates = 5_000
 
 /**
  * @param known a plan; the result is no longer than that
