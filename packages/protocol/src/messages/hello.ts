@@ -106,9 +106,9 @@ export function encodeHello(type: 0 | 1, id: number, hello: HelloFields): Uint8A
   return encodeRequest({ type, id, token: noBytes }, code.post, 'h', [], encodeHelloPayload(hello))
 }
 
-/** The cloud's Hello, which TCP devices await for 4 s: `50 02 id id b1 68`. */
-export function encodeServerHello(id: number): Uint8Array {
-  return encodeRequest({ type: coapType.non, id, token: noBytes }, code.post, 'h')
+/** The cloud's Hello, which TCP devices await for 4 s: `50 02 id id b1 68`. Over UDP it may be confirmable (3.5). */
+export function encodeServerHello(id: number, type: 0 | 1 = coapType.non): Uint8Array {
+  return encodeRequest({ type, id, token: noBytes }, code.post, 'h')
 }
 
 /** No Device OS has a larger message buffer, whatever a Hello says (6.2). */

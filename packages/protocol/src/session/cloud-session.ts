@@ -340,9 +340,12 @@ export class CloudSession {
     this.#handlers.hello(hello)
     if (this.#closed) return
     this.#acknowledge(message)
-    // Over UDP only a Hello of the cloud clears the device's flag of a successful update (device-protocol.md 3.5).
-    if (this.#transport === 'tcp' || hello.flags & helloFlag.otaSuccessful) {
-      this.#layer.send(encodeServerHello(this.#layer.nextId()))
+    if (this.#transport === 'tcp') this.#layer.send(encodeServerHello(this.#layer.nextId()))
+    else if (hello.flags & helloFlag.otaSuccessful) {
+      // Only this clears the device's flag of a successful update; sent again, since the device drops it while it
+      // waits for the acknowledgement of its own (device-protocol.md 2.10, 3.5).
+      const id = this.#layer.nextId()
+      this.#layer.sendConfirmable(id, encodeServerHello(id, coapType.con), now)
     }
     if (!(hello.flags & helloFlag.deviceInitiatedDescribe)) {
       this.#describes.fetch(undefined, now + describeTimeout, (result) => {

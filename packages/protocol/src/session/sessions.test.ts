@@ -487,7 +487,7 @@ describe('sessions over a channel that loses and repeats', () => {
   it('clear the flag of a successful update with a Hello of the cloud', () => {
     const pair = new Pair({ transport: 'udp', hello: { ...udpHello, flags: 0x37 } }).connect()
     const types = pair.sent('device').map((message) => decodeMessage(message))
-    assert.ok(types.some((message) => pathLetter(message) === 'h' && message.type === coapType.non))
+    assert.ok(types.some((message) => pathLetter(message) === 'h' && message.type === coapType.con))
   })
 })
 
