@@ -5,7 +5,7 @@
 
 import { type Choice, type Problem, State } from './problem.ts'
 
-/** After so many states the plan that is known anyway is good enough. Plans over real releases see fewer than a hundred. */
+/** After so many states the plan that is known anyway is good enough. Plans over public releases see at most twenty. */
 const maxStates = 5_000
 
 /**
