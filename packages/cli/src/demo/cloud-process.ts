@@ -12,6 +12,8 @@ const stopAllowance = 10_000
 export interface CloudProcess {
   readonly url: string
   readonly tcpPort: number
+  /** Undefined when it does not serve devices over UDP. */
+  readonly udpPort: number | undefined
   /** Ends it in good order. */
   stop(): Promise<void>
 }
@@ -47,12 +49,12 @@ export async function startCloudProcess(dataDir: string, account: CloudAccount):
     clearTimeout(timer)
   }
   const ready = await Promise.race([firstLine(child), gone.then(() => undefined), patience()])
-  const { http, tcp } = readReady(ready)
+  const { http, tcp, udp } = readReady(ready)
   if (http === undefined || tcp === undefined) {
     await stop()
     throw new CliError(`The cloud did not start: ${words.join('').trim().slice(-2_000) || 'it said nothing'}`)
   }
-  return { url: http, tcpPort: tcp, stop }
+  return { url: http, tcpPort: tcp, udpPort: udp, stop }
 }
 
 /** A running cloud's own settings are not for this one. */
@@ -75,10 +77,10 @@ function patience(): Promise<undefined> {
   return new Promise((resolve) => setTimeout(() => resolve(undefined), startAllowance).unref())
 }
 
-function readReady(line: string | undefined): { http?: string; tcp?: number } {
+function readReady(line: string | undefined): { http?: string; tcp?: number; udp?: number } {
   try {
-    const { ready, http, tcp } = JSON.parse(line ?? '{}')
-    return ready === true ? { http, tcp } : {}
+    const { ready, http, tcp, udp } = JSON.parse(line ?? '{}')
+    return ready === true ? { http, tcp, ...(typeof udp === 'number' && { udp }) } : {}
   } catch {
     return {}
   }

@@ -114,8 +114,9 @@ class Demo {
     this.#begin('The cloud', 'start the cloud')
     const began = performance.now()
     this.#cloud = await startCloudProcess(join(this.#folder, 'cloud'), account)
-    const { url, tcpPort } = this.#cloud
-    this.#stage.done(`up at ${colors.cyan(url)}; devices connect to TCP port ${tcpPort} ${this.#since(began)}`)
+    const { url, tcpPort, udpPort } = this.#cloud
+    const ports = `${udpPort === undefined ? '' : `UDP port ${udpPort} or `}TCP port ${tcpPort}`
+    this.#stage.done(`up at ${colors.cyan(url)}; devices connect to ${ports} ${this.#since(began)}`)
     const guest = new Particle({ baseUrl: url })
     const { body } = await guest.login({ ...account, tokenDuration: 3600 })
     const token = body.access_token
@@ -129,6 +130,7 @@ class Demo {
     const release = join(this.#folder, 'cloud', 'device-os', oldRelease)
     const made = await aloe(client, ['device', 'create', '--dir', dir, '--name', 'thermostat', '--release', release])
     const deviceId = String(made.id)
+    const protocol = String(made.protocol).toUpperCase()
     this.#stage.done(`aloe device create: ${deviceId}, its key is registered and the device is claimed`)
     this.#events = await openEvents(client, { deviceId: 'mine' })
     this.#step = 'connect the device'
@@ -140,7 +142,7 @@ class Demo {
     })
     await online
     await this.#led('breathing cyan')
-    this.#stage.done('connected: key and identity proven, everything encrypted')
+    this.#stage.done(`connected over ${protocol}: key and identity proven, everything encrypted`)
     return deviceId
   }
 
