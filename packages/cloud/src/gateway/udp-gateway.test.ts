@@ -115,14 +115,14 @@ describe('the gateway on UDP', () => {
   const channelOf = (made: FakeDevice) => made.channel as FakeUdpChannel
 
   /** A device that has lost all but its flash, and resumes. */
-  function resume(stored: Uint8Array | undefined, options: { dialect?: '4.0' | '3.1' | '0.6'; port?: number } = {}) {
+  function resume(stored: Uint8Array | undefined, options: { dialect?: '4.0' | '3.1' | '0.6'; id?: string } = {}) {
     const received: Uint8Array[] = []
     const failures: string[] = []
     let resumed: boolean | undefined
     const channel = openUdp(
       {
-        id,
-        port: options.port ?? gateway.udpPort ?? 0,
+        id: options.id ?? id,
+        port: gateway.udpPort ?? 0,
         deviceKey,
         serverKey: createPublicKey(serverKey),
         handlers: {
@@ -449,6 +449,72 @@ describe('the gateway on UDP', () => {
       await until(() => registry.refusals().some(({ step }) => step === 'key'))
       await until(() => sessions.size === 0)
       assert.equal(named('x').length, 0)
+    })
+  })
+
+  describe('does not mind abuse', () => {
+    it('answers strangers with cookies alone beyond a small rate, and lets a device in all the same', async () => {
+      await open()
+      await makeUsers()
+      await provision(id, deviceKey, 'ann')
+      const strangers = Array.from({ length: 40 }, () => {
+        const made = resume(undefined, { id: other })
+        return made
+      })
+      await until(() => (gateway.statistics().udp?.handshakes.cookiesSent ?? 0) > 0)
+      const made = device().start()
+      await settled(made)
+      for (const { channel } of strangers) channel.close()
+      assert.equal(gateway.isOnline(id), true)
+      assert.ok((gateway.statistics().udp?.sessions.inMemory ?? 0) <= 41)
+      assert.equal(sessions.size, 1)
+    })
+
+    it('takes in no more sessions without Hello than it may', async () => {
+      await open({ limits: { maxHandshakes: 3 } })
+      for (let i = 0; i < 6; i++) resume(undefined, { id: other })
+      await until(
+        () => registry.refusals().some(({ reason }) => /too many/.test(reason)) || (drops()['half-open'] ?? 0) > 0,
+      )
+      assert.ok((gateway.statistics().udp?.sessions.inMemory ?? 0) <= 3)
+    })
+
+    it('takes nothing that was recorded, changed or cut, before a restart and after', async () => {
+      await open()
+      await makeUsers()
+      await provision(id, deviceKey, 'ann')
+      const made = device().start()
+      await described()
+      await settled(made)
+      made.publish('once', '1')
+      await settled(made)
+      const recorded = channelOf(made).sent.filter((datagram) => datagram[0] === 25)
+      const attack = async () => {
+        const socket = createSocket('udp4')
+        sockets.push(socket)
+        let answers = 0
+        socket.on('message', () => answers++)
+        for (const datagram of recorded) {
+          const changed = Uint8Array.from(datagram)
+          const at = 21 + Math.floor(Math.random() * (changed.length - 21))
+          changed[at] = (changed[at] ?? 0) ^ 1
+          for (const bad of [datagram, changed, datagram.subarray(0, datagram.length - 3)]) {
+            socket.send(bad, gateway.udpPort ?? 0, '127.0.0.1')
+          }
+        }
+        await until(() => Object.values(drops()).reduce((sum, count) => sum + count, 0) >= 3 * recorded.length)
+        return answers
+      }
+      assert.equal(await attack(), 0)
+      assert.equal(named('once').length, 1)
+      assert.ok((drops().replay ?? 0) >= recorded.length)
+      assert.equal(gateway.statistics().udp?.sessions.moved, 0)
+      await restart()
+      assert.equal(await attack(), 0)
+      assert.equal(named('once').length, 0)
+      made.publish('twice', '2')
+      await settled(made)
+      assert.equal(named('twice').length, 1)
     })
   })
 
