@@ -124,6 +124,11 @@ export class TestUdpCloud {
     for (const { bytes, peer } of stored) this.#add(this.listener.restore(bytes), peer)
   }
 
+  stop(): void {
+    this.#timer?.cancel()
+    this.#bySession.clear()
+  }
+
   poll(): void {
     this.#timer?.cancel()
     const now = this.now()
