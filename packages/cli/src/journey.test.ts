@@ -205,13 +205,26 @@ describe('aloe, from an empty folder to a healed device', () => {
     const { access_token: token } = (await answer.json()) as { access_token: string }
     const withToken = { ...env(), HOME: path('nobody'), ALOE_TOKEN: token }
     const args = ['device', 'create', '--dir', path('second'), '--name', 'second', '--device-os', '1.1.0', '--json']
-    const made = await runAloe(args, { env: withToken })
+    const made = await runAloe([...args, '--protocol', 'tcp'], { env: withToken })
     assert.equal(JSON.parse(made.out).registered, true, made.err)
+    assert.equal(JSON.parse(made.out).protocol, 'tcp')
     const nowhere = await runAloe(['list', '--cloud', 'http://127.0.0.1:1', '--json'], { env: withToken })
     assert.equal(nowhere.code, 4)
     assert.match(JSON.parse(nowhere.err).error, /cannot be reached: ECONNREFUSED/)
     const offline = await runAloe(['call', 'second', 'x'], { env: withToken })
     assert.equal(offline.code, 5, offline.err)
+  })
+
+  it('takes a device from one transport to the other, with its other key', async () => {
+    await json('login', '-u', 'ada', '-p', password)
+    for (const protocol of ['tcp', 'udp']) {
+      const args = ['device', 'run', path('second'), '--protocol', protocol, '--cloud', url, '--json']
+      const second = startAloe(args, { env: env(), cwd: root })
+      while (!(await second.line()).includes('breathing cyan'));
+      assert.equal(JSON.parse(readFileSync(path('second', 'device.json'), 'utf8')).transport, protocol)
+      second.child.kill('SIGTERM')
+      assert.equal((await second.ended).code, 0)
+    }
   })
 
   it('switches off what it was told to, in order', async () => {
