@@ -23,7 +23,12 @@ export interface AdmissionPolicy {
 }
 
 export type Admission =
-  | { readonly ok: true; readonly publicKey: KeyObject; readonly enrolled: boolean }
+  | {
+      readonly ok: true
+      /** Always for RSA. An EC key has been parsed and proven by the handshake: to parse it again costs more than all else. */
+      readonly publicKey?: KeyObject
+      readonly enrolled: boolean
+    }
   | { readonly ok: false; readonly step: AdmissionStep; readonly reason: string }
 
 /** Where an admission can fail; these stand beside the steps of the handshake in logs and in the API. */
@@ -60,6 +65,7 @@ export function admit(
 
 function admitKnown(registered: string, offered: Uint8Array | undefined, kind: DeviceKeyKind): Admission {
   const der = Buffer.from(registered, 'base64')
+  if (kind === 'ecc' && offered && der.equals(offered)) return { ok: true, enrolled: false }
   const publicKey = readKey(der, kind)
   if (!publicKey) return refuse('key', `the registered public key is not ${inWords[kind]}`)
   if (offered && !der.equals(offered)) {

@@ -149,11 +149,12 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
 
   #admitted(admission: Admission): void {
     if (this.stage !== 'handshake') return
-    if (admission.ok) {
+    if (!admission.ok) this.#channel.reject(admission.reason, admission.step)
+    else if (admission.publicKey) {
       this.enrolled = admission.enrolled
       this.#channel.accept(admission.publicKey, this.host.now())
       this.reschedule()
-    } else this.#channel.reject(admission.reason, admission.step)
+    }
   }
 
   established({ messageIdSeed }: TcpServerEstablished): void {

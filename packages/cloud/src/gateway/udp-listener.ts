@@ -273,34 +273,31 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
     if (!stored || this.#closing || this.#dtls.sessionOf(deviceId)) return
     const session = this.#unpack(stored)
     if (!session) return
-    const admission = await this.#host.admit(deviceId, session.publicKey, 'ecc')
-    if (this.#closing || this.#dtls.sessionOf(deviceId)) return
-    if (!admission.ok) {
+    const admission = this.#host.admit(deviceId, session.publicKey, 'ecc')
+    const decided = admission instanceof Promise ? await admission : admission
+    if (this.#closing || !session.alive) return
+    if (!decided.ok) {
       // The key was changed, or the device removed, since the session was made.
+      this.#dtls.close(session, false)
       this.#store.remove(deviceId)
-      this.#host.refused({ deviceId, address: stored.address, step: admission.step, reason: admission.reason })
+      this.#host.refused({ deviceId, address: stored.address, step: decided.step, reason: decided.reason })
       return
     }
-    this.#adopt(stored)
+    const connection = new UdpConnection(this.#host, this, session)
+    this.#connections.set(session, connection)
+    connection.resume(stored, this.#host.now() + wakeTime)
+    this.#counts.resumed++
   }
 
   #unpack(stored: StoredSession): DtlsSession | undefined {
     try {
-      return this.#dtls.unpack(stored.secrets)
+      return this.#dtls.restore(stored.secrets)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#log.error({ deviceId: stored.deviceId, reason: error.message }, 'a stored session is of no use')
       this.#store.remove(stored.deviceId)
       return undefined
     }
-  }
-
-  #adopt(stored: StoredSession): void {
-    const session = this.#dtls.restore(stored.secrets)
-    const connection = new UdpConnection(this.#host, this, session)
-    this.#connections.set(session, connection)
-    connection.resume(stored, this.#host.now() + wakeTime)
-    this.#counts.resumed++
   }
 
   // The connections' side.
