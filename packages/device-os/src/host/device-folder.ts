@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { type Platform, platformById, platformByName } from '@aloe/firmware'
 import type { DeviceConfig, Transport } from '../flash/device-config.ts'
 import { Flash } from '../flash/flash.ts'
+import { sessionData } from '../flash/session-data.ts'
 import { openRelease, type ReleaseFolder, releaseApplication, releaseModules } from '../release/release-folder.ts'
 import { FileStorage } from '../storage/file-storage.ts'
 import { replaceFile } from '../storage/storage.ts'
@@ -130,6 +131,8 @@ const nowhere = {
  */
 export function connectDevice(dir: string, transport: Transport, addresses?: CloudAddresses): DeviceFile {
   const flash = openFlash(dir)
+  // The cloud ends a session when it is given another key: there is nothing to go on with.
+  if (transport !== (flash.config.transport ?? 'tcp')) flash.writeData(sessionData, undefined)
   const lacksKey = transport === 'udp' && flash.config.udpDeviceKey === undefined
   flash.updateConfig({
     ...(addresses && { ...nowhere, ...addresses }),

@@ -3,6 +3,7 @@ import { productOf } from '@aloe/firmware'
 import { type HelloFields, helloFlag, noProduct } from '@aloe/protocol'
 import type { ServerAddress } from '../flash/device-config.ts'
 import type { Flash } from '../flash/flash.ts'
+import { sessionData } from '../flash/session-data.ts'
 import type { ConnectionServer, UdpOptions } from './communication.ts'
 
 /** Bytes of the message buffer of Device OS 6.2. */
@@ -50,9 +51,6 @@ export function serverOf(
   const host = address.address.replace('$id', `${deviceId}.v${version.split('.')[0]}`)
   return { host, port: address.port }
 }
-
-/** The data of flash in which the session with the cloud outlives resets. */
-const sessionData = 'session'
 
 /** What a connection over UDP needs; undefined when the device is to use TCP. */
 export function udpOf(flash: Flash, version: string): UdpOptions | undefined {

@@ -16,6 +16,7 @@ import { VirtualNetwork } from '../hal/virtual/virtual-network.ts'
 import { MemoryStorage } from '../storage/memory-storage.ts'
 import { needsSystemPart, testModule, testPlatform, testRelease } from '../test-modules.ts'
 import { loadApiModule } from '../wiring/api-module.ts'
+import type { Communication } from './communication.ts'
 import { communication } from './part1.ts'
 import { systemPart2 } from './start.ts'
 import type { RunningSystem } from './system-input.ts'
@@ -88,6 +89,8 @@ export interface TestDeviceOptions extends TestFlashOptions {
   readonly connectTcp?: (host: string, port: number, handlers: TcpHandlers) => TcpSocket
   readonly connectUdp?: (host: string, port: number, handlers: UdpHandlers) => UdpSocket
   readonly runApplication?: RunApplication
+  /** Instead of the exports of system part 1 from these sources. */
+  readonly communication?: Communication
   readonly unixTime?: number
   /** How many log records are kept. */
   readonly keepLogs?: number
@@ -125,7 +128,7 @@ export async function startDevice(options: TestDeviceOptions): Promise<TestDevic
     hal,
     flash,
     decision: decisionOf(flash, options.decision),
-    communication,
+    communication: options.communication ?? communication,
     runApplication: options.runApplication ?? inlineRunner(startApplication, clock),
     reset: (reason, data = 0) => resets.push({ reason, data }),
   })

@@ -7,6 +7,8 @@ import type { BootDecision } from '../boot/decision.ts'
 import type { Flash } from '../flash/flash.ts'
 import { VirtualClock } from '../hal/virtual/virtual-clock.ts'
 import { VirtualDatagrams } from '../hal/virtual/virtual-datagrams.ts'
+import { VirtualNetwork } from '../hal/virtual/virtual-network.ts'
+import { communication } from './part1.ts'
 import { flashWith, startDevice, type TestDevice, type TestKeys, testDeviceId, testKeys } from './test-device.ts'
 import { TestUdpCloud } from './test-udp-cloud.ts'
 
@@ -288,6 +290,28 @@ describe('a device over UDP', () => {
     flash.writeData('session', bytes)
     await connected(await boot())
     assert.equal(cloud.peers.length, 2)
+  })
+
+  it('runs over TCP with a system part 1 from before UDP', async () => {
+    const { flash, clock } = udpWorld()
+    const { transports: _, ...parts } = communication
+    const tcp = new VirtualNetwork()
+    let connections = 0
+    tcp.listen(5683, () => {
+      connections += 1
+      return { data: () => {}, closed: () => {} }
+    })
+    const device = await startDevice({
+      keys,
+      flash,
+      clock,
+      communication: { ...parts, createConnection: ({ udp: _unknown, ...options }) => parts.createConnection(options) },
+      connectTcp: (_host, at, handlers) => tcp.connect(at, handlers),
+    })
+    await clock.advance(1 * seconds)
+    assert.equal(connections, 1)
+    assert.match(device.logs.map(({ message }) => message).join(), /too old for UDP/)
+    await device.system.stop(false)
   })
 
   it('stays on TCP without a key for UDP', async () => {
