@@ -63,7 +63,8 @@ function describes(): { system: Uint8Array; application: Uint8Array } {
   }
 }
 
-const described = describes()
+/** The payloads of both describes. */
+export const described = describes()
 const flags =
   helloFlag.vitals |
   helloFlag.immediateUpdates |

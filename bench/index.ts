@@ -9,8 +9,9 @@ import type { ProfileFolder } from './measured-process.ts'
 import { measureMemory } from './memory.ts'
 import { measureOta } from './ota.ts'
 import { type Figure, machineLine, notes, table, thisMachine } from './report.ts'
+import { measureUdpHandshakes } from './udp-handshakes.ts'
 
-const usage = `npm run bench -- [--only connect,events,ota,memory] [--quick] [--json] [--profile FOLDER]
+const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes] [--quick] [--json] [--profile FOLDER]
 
 --only     some of the benchmarks
 --quick    small counts: a minute instead of five, with figures that say less
@@ -19,7 +20,7 @@ const usage = `npm run bench -- [--only connect,events,ota,memory] [--quick] [--
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: 'connect,events,ota,memory' },
+    only: { type: 'string', default: 'connect,events,ota,memory,udp-handshakes' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     profile: { type: 'string' },
@@ -34,6 +35,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   events: () => measureEvents(quick ? 40_000 : 400_000, profile),
   ota: () => measureOta(quick ? { devices: 2, bytes: 300_000 } : { devices: 8, bytes: 2_000_000 }, profile),
   memory: () => measureMemory(quick ? [500] : [1_000, 10_000]),
+  'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 4_000, profile),
 }
 
 async function main(): Promise<void> {

@@ -2,14 +2,17 @@
 import { startCloud } from '@aloe/cloud'
 import { answer } from './answers.ts'
 
-const [dataDir = '', password = ''] = process.argv.slice(2)
+const [dataDir = '', password = '', udpPort = '0'] = process.argv.slice(2)
 const cloud = await startCloud({
   dataDir,
   httpPort: 0,
   tcpPort: 0,
-  udpPort: 0,
+  udpPort: Number(udpPort),
   releases: [],
   openEnrolment: true,
   admin: { username: 'bench', password },
 })
-answer({ connected: () => cloud.connectedDevices() }, { httpUrl: cloud.httpUrl, tcpPort: cloud.tcpPort })
+answer(
+  { connected: () => cloud.connectedDevices(), close: () => cloud.close() },
+  { httpUrl: cloud.httpUrl, tcpPort: cloud.tcpPort, udpPort: cloud.udpPort },
+)

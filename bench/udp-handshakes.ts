@@ -1,0 +1,88 @@
+/** What it costs to take a device in over UDP: the DTLS handshake alone, and all that follows it in the cloud. */
+import { createPublicKey } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { generateEcKey } from '@aloe/protocol'
+import { startCloudUnderTest } from './cloud-under-test.ts'
+import { deviceId, spread } from './fleet.ts'
+import { MeasuredProcess, type ProfileFolder } from './measured-process.ts'
+import type { Figure } from './report.ts'
+import { UdpBenchDevice, type UdpDeviceKind } from './udp-device.ts'
+
+/** What a device told is in the database by then; that belongs to the cost. */
+const untilWritten = 2_500
+const turns = 4
+
+export async function connectUdpFleet(
+  kind: UdpDeviceKind,
+  { series, from = 0, count }: { series: number; from?: number; count: number },
+): Promise<UdpBenchDevice[]> {
+  const devices: UdpBenchDevice[] = []
+  await spread(count, async (n) => {
+    devices.push(await UdpBenchDevice.connect(deviceId(series, from + n), kind))
+  })
+  return devices
+}
+
+export interface ListenerReady {
+  readonly udpPort: number
+  readonly publicKey: string
+}
+
+/** Devices that make nothing but handshakes, with the listener alone. */
+export async function bareKind({ udpPort, publicKey }: ListenerReady): Promise<UdpDeviceKind> {
+  return { port: udpPort, serverKey: createPublicKey(publicKey), deviceKey: await generateEcKey(), bare: true }
+}
+
+export async function measureUdpHandshakes(count: number, profile: ProfileFolder): Promise<Figure[]> {
+  const listener = await MeasuredProcess.start<ListenerReady>('dtls-listener.ts')
+  const cloud = await startCloudUnderTest()
+  const kind = await bareKind(listener.ready)
+  const alone = async (number: number): Promise<void> => {
+    await spread(number, async (n) => (await UdpBenchDevice.connect(deviceId(1, n), kind)).stop())
+  }
+  const whole = async (series: number, number: number): Promise<void> => {
+    const devices = await connectUdpFleet(cloud.udpDeviceKind, { series, count: number })
+    await cloud.online(number)
+    await sleep(untilWritten)
+    for (const device of devices) device.stop()
+    await cloud.online(0)
+  }
+  try {
+    await alone(300)
+    await whole(1, 300)
+    await listener.ask('operations', 500)
+    const turn = Math.ceil(count / turns)
+    const seconds = { operations: 0, alone: 0, known: 0, new: 0 }
+    // In turns, for a shared machine changes its speed while it is measured.
+    for (let n = 0; n < turns; n++) {
+      seconds.operations += await listener.cpuDuring(() => listener.ask('operations', turn))
+      seconds.alone += await listener.cpuDuring(() => alone(turn))
+      seconds.new += await cloud.process.cpuDuring(() => whole(2 + n, turn))
+      seconds.known += await cloud.process.cpuDuring(() => whole(2 + n, turn))
+    }
+    await listener.profile(profile, 'udp-handshakes', () => alone(count))
+    await cloud.process.profile(profile, 'udp-connect', () => whole(100, count))
+    const limit = (turns * turn) / seconds.operations
+    const figure = {
+      unit: 'per CPU s',
+      better: 'more',
+      limit,
+      limitIs: 'the bare public key operations: ECDH generate and derive, ECDSA sign and verify',
+      goal: limit * 0.6,
+      count: turns * turn,
+    } as const
+    return [
+      {
+        ...figure,
+        name: 'DTLS handshakes, listener alone',
+        value: (turns * turn) / seconds.alone,
+        details: { 'with cookie': await listener.ask<number>('cookies') },
+      },
+      { ...figure, name: 'UDP connects, known device', value: (turns * turn) / seconds.known },
+      { ...figure, name: 'UDP connects, new device', value: (turns * turn) / seconds.new },
+    ]
+  } finally {
+    await cloud.stop()
+    await listener.stop()
+  }
+}
