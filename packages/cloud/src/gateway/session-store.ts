@@ -65,6 +65,8 @@ type Loaded = (session: StoredSession | undefined) => void
 
 /** Rows read or written at once: SQLite blocks this thread meanwhile, for some milliseconds. */
 const groupSize = 200
+/** Rows in one statement. */
+const rowsAtOnce = 50
 
 export class SessionStore {
   /** Devices that were online when the last process ended. */
@@ -257,20 +259,30 @@ export class SessionStore {
 
   async #writeGroup(ids: readonly string[], changes: ReadonlyMap<string, Change>): Promise<void> {
     await this.#options.store.db.transaction().execute(async (tx) => {
+      const removed: string[] = []
+      const rows: Insertable<DeviceSessionTable>[] = []
       for (const id of ids) {
         const session = changes.get(id)?.session
-        if (!session) {
-          await tx.deleteFrom('device_sessions').where('device_id', '=', id).execute()
-          continue
-        }
-        const snapshot = session.snapshot()
-        if (!snapshot) continue
-        const row = toRow(snapshot)
-        const { device_id: _, ...changed } = row
+        const snapshot = session?.snapshot()
+        if (snapshot) rows.push(toRow(snapshot))
+        else if (!session) removed.push(id)
+      }
+      if (removed.length > 0) await tx.deleteFrom('device_sessions').where('device_id', 'in', removed).execute()
+      for (let at = 0; at < rows.length; at += rowsAtOnce) {
         await tx
           .insertInto('device_sessions')
-          .values(row)
-          .onConflict((conflict) => conflict.column('device_id').doUpdateSet(changed))
+          .values(rows.slice(at, at + rowsAtOnce))
+          .onConflict((conflict) =>
+            conflict.column('device_id').doUpdateSet(({ ref }) => ({
+              connection_id: ref('excluded.connection_id'),
+              address: ref('excluded.address'),
+              secrets: ref('excluded.secrets'),
+              hello: ref('excluded.hello'),
+              subscriptions: ref('excluded.subscriptions'),
+              state: ref('excluded.state'),
+              used_at: ref('excluded.used_at'),
+            })),
+          )
           .execute()
       }
     })
