@@ -9,9 +9,11 @@ import type { ProfileFolder } from './measured-process.ts'
 import { measureMemory } from './memory.ts'
 import { measureOta } from './ota.ts'
 import { type Figure, machineLine, notes, table, thisMachine } from './report.ts'
+import { measureUdpEvents } from './udp-events.ts'
 import { measureUdpHandshakes } from './udp-handshakes.ts'
+import { measureUdpSessions } from './udp-sessions.ts'
 
-const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes] [--quick] [--json] [--profile FOLDER]
+const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--profile FOLDER]
 
 --only     some of the benchmarks
 --quick    small counts: a minute instead of five, with figures that say less
@@ -20,7 +22,7 @@ const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: 'connect,events,ota,memory,udp-handshakes' },
+    only: { type: 'string', default: 'connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     profile: { type: 'string' },
@@ -36,6 +38,8 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   ota: () => measureOta(quick ? { devices: 2, bytes: 300_000 } : { devices: 8, bytes: 2_000_000 }, profile),
   memory: () => measureMemory(quick ? [500] : [1_000, 10_000]),
   'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 4_000, profile),
+  'udp-events': () => measureUdpEvents(quick ? 20_000 : 200_000, profile),
+  'udp-sessions': () => measureUdpSessions(quick ? 500 : 10_000),
 }
 
 async function main(): Promise<void> {

@@ -34,7 +34,6 @@ export class UdpBenchDevice {
   readonly id: string
   /** Events that the cloud has acknowledged. */
   acknowledged = 0
-  readonly #kind: UdpDeviceKind
   readonly #socket: Socket
   readonly #client: DtlsClient
   #session: DeviceSession | undefined
@@ -46,7 +45,6 @@ export class UdpBenchDevice {
 
   private constructor(id: string, kind: UdpDeviceKind) {
     this.id = id
-    this.#kind = kind
     this.#socket = createSocket({ type: 'udp4', lookup: (address, _options, found) => found(null, address, 4) })
     this.#socket.on('message', (datagram) => this.#client.receive(datagram, performance.now()))
     this.#socket.on('error', (error) => this.#lost(error))
