@@ -12,6 +12,7 @@ import { pino } from 'pino'
 import { type Cloud, type CloudOptions, startCloud } from './cloud.ts'
 import type { FakeUdpChannel } from './gateway/fake-channel.ts'
 import { FakeDevice, type FakeDeviceOptions, linuxApplication, linuxSystem } from './gateway/fake-device.ts'
+import { lastingUdpPort } from './gateway/lasting-port.ts'
 import { until } from './gateway/until.ts'
 import { writeReleaseFolder } from './updates/catalogue-fixture.ts'
 
@@ -217,7 +218,7 @@ describe('a cloud', () => {
     for (const transport of ['tcp', 'udp'] as const) {
       it(`goes on with a flash that the device had accepted, and with the healing after it, on ${transport}`, async () => {
         const folderName = `killed-in-update-${transport}`
-        const place = await spawnCloud(folderName)
+        const place = await spawnCloud(folderName, { udpPort: await lastingUdpPort() })
         const token = await login(place)
         const made = await deviceAt(place, transport)
         device = made.start()
@@ -243,7 +244,7 @@ describe('a cloud', () => {
     }
 
     it('goes on with sessions on UDP: nothing that was acknowledged is lost, and no number used twice', async () => {
-      let place = await spawnCloud('killed-sessions')
+      let place = await spawnCloud('killed-sessions', { udpPort: await lastingUdpPort() })
       const token = await login(place)
       const made = await deviceAt(place, 'udp', { functions: { double: (argument) => 2 * Number(argument) } })
       device = made.start()

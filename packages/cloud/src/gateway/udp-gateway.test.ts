@@ -14,6 +14,7 @@ import { openStore, type Store } from '../store/store.ts'
 import { createGateway, type DeviceGateway } from './device-gateway.ts'
 import { type FakeUdpChannel, openUdp } from './fake-channel.ts'
 import { FakeDevice, type FakeDeviceOptions, linuxApplication, linuxSystem } from './fake-device.ts'
+import { lastingUdpPort } from './lasting-port.ts'
 import type { GatewayLimits } from './limits.ts'
 import { SessionStore } from './session-store.ts'
 import { until } from './until.ts'
@@ -51,7 +52,7 @@ describe('the gateway on UDP', () => {
   })
 
   async function open(options: { openEnrolment?: boolean; limits?: Partial<GatewayLimits>; port?: number } = {}) {
-    const { port = 0, ...rest } = options
+    const { port = await lastingUdpPort(), ...rest } = options
     store = await openStore(folder)
     registry = await DeviceRegistry.open({ store, now: Date.now, onError: fail })
     sessions = await SessionStore.open({ store, onError: fail, beforeCommit: (ids) => registry.flushOf(ids) })
