@@ -231,7 +231,6 @@ class Demo {
     const read = await particle.getVariable({ deviceId, name: 'target' })
     if (read.body.result !== 23) throw new Error(`the variable target is ${read.body.result}`)
     this.#stage.done(`variable target = ${read.body.result}`)
-    await this.#led('breathing cyan')
     const { body } = await particle.getDevice({ deviceId })
     const version = fields({ data: JSON.stringify(body) }).system_firmware_version
     if (version !== newRelease) throw new Error(`the device runs ${version}`)
