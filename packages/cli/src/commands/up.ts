@@ -71,7 +71,10 @@ async function up(options: UpOptions): Promise<void> {
   const https = httpsOf(options)
   // Only this command needs the cloud itself: the others start faster without it.
   const { startCloud } = await import('@aloe/cloud')
-  const releases = options.releases ?? (await builtReleases(options.dataDir))
+  const failed = (error: unknown): never => {
+    throw startFailed(error)
+  }
+  const releases = options.releases ?? (await builtReleases(options.dataDir).catch(failed))
   const cloud = await startCloud({
     dataDir: options.dataDir,
     host: options.host,
@@ -84,9 +87,7 @@ async function up(options: UpOptions): Promise<void> {
     ...https,
     releases,
     logLevel: options.logLevel ?? (output.interactive ? 'warn' : 'info'),
-  }).catch((error: unknown) => {
-    throw startFailed(error)
-  })
+  }).catch(failed)
   const ready = { ready: true, http: cloud.httpUrl, tcp: cloud.tcpPort, udp: cloud.udpPort }
   output.result(ready, (colors) => {
     const lines = [

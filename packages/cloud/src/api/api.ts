@@ -86,6 +86,8 @@ function createServer({ options, limits }: ApiContext): ApiServer {
     forceCloseConnections: true,
     trustProxy: options.trustProxy ?? false,
     exposeHeadRoutes: false,
+    // A path that is no URL fails before any hook runs.
+    frameworkErrors: (error, request, reply) => sendError(error, request, reply),
     routerOptions: { maxParamLength: longestParameter },
     // What a form sends as text, handlers read; a validator that guesses would turn a device's name into a number.
     ajv: { customOptions: { coerceTypes: false, removeAdditional: false, useDefaults: false } },

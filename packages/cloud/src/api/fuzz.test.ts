@@ -1,5 +1,7 @@
 /** Whatever comes, the API answers with JSON and no server error, and serves on. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { get as httpGet } from 'node:http'
 import { after, before, describe, it } from 'node:test'
 import fc from 'fast-check'
 import { type ApiFixture, startApi } from './api-fixture.ts'
@@ -108,6 +110,19 @@ describe('the API under bad input', () => {
       { numRuns },
     )
     assert.equal((await api.request('GET', '/v1/user')).status, 200)
+  })
+
+  it('refuses a header "Host" that names no host, and a path that is no URL', async () => {
+    for (const host of ['bad host', '[::1', 'a/b@c', 'x:99999']) {
+      // Not with fetch, which sets the header itself.
+      const request = httpGet(`${api.url}/.well-known/aloe`, { headers: { host } })
+      const [response] = await once(request, 'response')
+      response.resume()
+      assert.equal(response.statusCode, 400, host)
+    }
+    const { status, body } = await api.request('GET', '/v1/devices/%zz')
+    assert.equal(status, 400)
+    assert.equal(body.ok, false)
   })
 
   it('holds the CLI’s danger list: no 401 but for tokens', async () => {
