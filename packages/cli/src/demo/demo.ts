@@ -71,6 +71,8 @@ class Demo {
   readonly #folder: string
   readonly #started = performance.now()
   readonly #deviceLog: string[] = []
+  /** What the LED has shown since the device was last sent something. */
+  readonly #shown = new Set<string>()
   #cloud: CloudProcess | undefined
   #device: RunningDevice | undefined
   #events: EventQueue | undefined
@@ -137,7 +139,10 @@ class Demo {
     const online = this.#until('spark/status', (data) => data === 'online')
     this.#device = runDevice({
       dir,
-      onLed: (led) => this.#stage.led(led),
+      onLed: (led) => {
+        this.#shown.add(led.words)
+        this.#stage.led(led)
+      },
       onLog: ({ from, category, message }) => this.#deviceLog.push(`${category ?? from}  ${printable(message)}`),
     })
     await online
@@ -189,6 +194,7 @@ class Demo {
           if (event.data?.startsWith('started')) began = performance.now()
           if (event.data?.startsWith('failed')) throw new Error(`${deviceId} did not take ${label}`)
           if (event.data?.startsWith('success')) {
+            this.#shown.clear()
             sent.push({ label, size, seconds: (performance.now() - began) / 1000 })
             this.#stage.note(`${label} is in its staging area; the device resets and its bootloader applies it`)
             label = ''
@@ -279,10 +285,10 @@ class Demo {
     }
   }
 
-  /** Waits until the device's LED shows it. */
+  /** Waits until the device's LED has shown it. */
   async #led(words: string): Promise<void> {
     const deadline = performance.now() + patience
-    while (this.#device?.status.led?.words !== words) {
+    while (!this.#shown.has(words)) {
       if (performance.now() > deadline) throw new Error(`the LED shows ${this.#device?.status.led?.words}`)
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
