@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto'
+import { hash } from 'node:crypto'
 import { encodeHandshake, type HandshakeMessage } from './handshake-message.ts'
 
 /**
@@ -17,6 +17,6 @@ export class Transcript {
   }
 
   hash(): Uint8Array {
-    return createHash('sha256').update(this.bytes()).digest()
+    return hash('sha256', this.bytes(), 'buffer')
   }
 }
