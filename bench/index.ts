@@ -37,7 +37,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   events: () => measureEvents(quick ? 40_000 : 400_000, profile),
   ota: () => measureOta(quick ? { devices: 2, bytes: 300_000 } : { devices: 8, bytes: 2_000_000 }, profile),
   memory: () => measureMemory(quick ? [500] : [1_000, 10_000]),
-  'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 4_000, profile),
+  'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 2_000, profile),
   'udp-events': () => measureUdpEvents(quick ? 20_000 : 200_000, profile),
   'udp-sessions': () => measureUdpSessions(quick ? 500 : 10_000),
 }
