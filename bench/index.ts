@@ -7,17 +7,19 @@ import { measureConnect } from './connect.ts'
 import { measureEvents } from './events.ts'
 import type { ProfileFolder } from './measured-process.ts'
 import { measureMemory } from './memory.ts'
+import { networkFigures, networkTable } from './network.ts'
 import { measureOta } from './ota.ts'
 import { type Figure, machineLine, notes, table, thisMachine } from './report.ts'
 import { measureUdpEvents } from './udp-events.ts'
 import { measureUdpHandshakes } from './udp-handshakes.ts'
 import { measureUdpSessions } from './udp-sessions.ts'
 
-const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--profile FOLDER]
+const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--network] [--profile FOLDER]
 
 --only     some of the benchmarks
---quick    small counts: a minute instead of five, with figures that say less
+--quick    small counts: sooner done, with figures that say less
 --json     the figures as JSON on standard output
+--network  updates over bad networks too, in simulated time
 --profile  each load once more under the profiler; the profiles go into FOLDER, a summary to standard error`
 
 const { values: options } = parseArgs({
@@ -25,6 +27,7 @@ const { values: options } = parseArgs({
     only: { type: 'string', default: 'connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
+    network: { type: 'boolean', default: false },
     profile: { type: 'string' },
     help: { type: 'boolean', short: 'h', default: false },
   },
@@ -56,9 +59,13 @@ async function main(): Promise<void> {
     console.error(`${name} …`)
     figures.push(...((await benchmarks[name]?.()) ?? []))
   }
+  const network = options.network ? networkFigures(quick ? { size: 100_000, seeds: 1 } : {}) : undefined
   const machine = thisMachine()
-  if (options.json) console.log(JSON.stringify({ machine, figures }, undefined, 2))
-  else console.log(`\n${table(figures)}\n\n${notes(figures)}\n\n${machineLine(machine)}`)
+  if (options.json) console.log(JSON.stringify({ machine, figures, ...(network && { network }) }, undefined, 2))
+  else {
+    if (network) console.log(`\n${networkTable(network)}`)
+    console.log(`\n${table(figures)}\n\n${notes(figures)}\n\n${machineLine(machine)}`)
+  }
 }
 
 await main()

@@ -1,5 +1,5 @@
 /** What it costs to take a device in over UDP: the DTLS handshake alone, and all that follows it in the cloud. */
-import { createECDH, createPublicKey } from 'node:crypto'
+import { createPublicKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { generateEcKey } from '@aloe/protocol'
 import { startCloudUnderTest } from './cloud-under-test.ts'
@@ -55,7 +55,7 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
     const seconds = { operations: 0, alone: 0, known: 0, new: 0 }
     // In turns, for a shared machine changes its speed while it is measured.
     for (let n = 0; n < turns; n++) {
-      seconds.operations += await listener.cpuDuring(() => besideWork(listener.ask('operations', turn)))
+      seconds.operations += await listener.cpuDuring(() => listener.ask('operations', turn))
       seconds.alone += await listener.cpuDuring(() => alone(turn))
       seconds.new += await cloud.process.cpuDuring(() => whole(2 + n, turn))
       seconds.known += await cloud.process.cpuDuring(() => whole(2 + n, turn))
@@ -85,21 +85,4 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
     await cloud.stop()
     await listener.stop()
   }
-}
-
-/**
- * Keeps this process as busy as it is with handshakes until the promise settles: two cores that share one execution unit
- * are both slower when both work, and the limit must not be measured on a quieter machine.
- */
-async function besideWork<T>(work: Promise<T>): Promise<T> {
-  let working = true
-  const ended = () => {
-    working = false
-  }
-  work.then(ended, ended)
-  while (working) {
-    for (let n = 0; n < 10; n++) createECDH('prime256v1').generateKeys()
-    await new Promise((resolve) => setImmediate(resolve))
-  }
-  return work
 }
