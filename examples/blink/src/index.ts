@@ -1,4 +1,4 @@
-/** The first application: a pin that blinks, a function and a variable. Runs on every Device OS. */
+/** The first application: a pin that blinks, a function, a variable and an event. Runs on every Device OS. */
 import { D7, delay, digitalWrite, HIGH, LOW, OUTPUT, Particle, pinMode } from 'device-os'
 
 let period = 500
@@ -19,4 +19,5 @@ export async function loop(): Promise<void> {
   digitalWrite(D7, LOW)
   await delay(period)
   blinks += 1
+  if (blinks % 5 === 0) await Particle.publish('blinks', String(blinks))
 }
