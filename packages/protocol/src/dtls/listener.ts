@@ -210,15 +210,18 @@ export class DtlsListener {
       else this.#drop('unknown-address')
       return
     }
-    // Of several, the one whose keys fit; a failure of the others is no drop.
-    for (const session of sessions.slice(0, -1)) {
+    // Of several, the one whose keys fit; a failure of the others is no drop. A repeated record of one fails in the
+    // others by its MAC, which is not why it is dropped.
+    let reason: DropReason = 'mac'
+    for (const session of sessions) {
       const opened = session.open(record)
-      if (typeof opened === 'string') continue
-      this.#take(session, opened, address, now)
-      return
+      if (typeof opened !== 'string') {
+        this.#take(session, opened, address, now)
+        return
+      }
+      if (reason !== 'replay') reason = opened
     }
-    const last = sessions.at(-1)
-    if (last !== undefined) this.#receiveIn(last, record, address, now)
+    this.#drop(reason)
   }
 
   #receiveIn(session: DtlsSession, record: DtlsRecord, address: string, now: Millis): void {

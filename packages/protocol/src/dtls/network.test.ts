@@ -60,7 +60,24 @@ describe('a handshake over a bad network', () => {
         }
         assert.equal(cloud.listener.drops.mac + device.client.drops.mac, 0)
       }),
-      { numRuns: Math.max(20, fuzzRuns / 2) },
+      {
+        numRuns: Math.max(20, fuzzRuns / 2),
+        // Two sessions at one address: repeated records of the second are replays, although their MAC fails in the first.
+        examples: [
+          [
+            {
+              seed: 675728421,
+              loss: 0,
+              duplication: 0.11782612558454277,
+              delay: 2226,
+              clientMtu: 377,
+              serverMtu: 67,
+              cookie: true,
+              dialect: '0.6',
+            },
+          ],
+        ],
+      },
     )
   })
 
