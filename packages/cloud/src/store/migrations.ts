@@ -1,30 +1,32 @@
 /**
  * What made the schema, step by step. A step that was released is never edited: a change is a new step.
- * `Types` names the few column types that SQLite and PostgreSQL spell differently.
  */
-import { type Kysely, type RawBuilder, sql } from 'kysely'
+import type { Kysely } from 'kysely'
 import type { Migration } from 'kysely/migration'
-
-export type Database = 'sqlite' | 'postgres'
-
-interface Types {
-  readonly bytes: RawBuilder<unknown>
-}
-
-const types: Record<Database, Types> = {
-  sqlite: { bytes: sql.raw('blob') },
-  postgres: { bytes: sql.raw('bytea') },
-}
+import { type ColumnTypes, columnTypes, type Database } from './column-types.ts'
+import * as identity from './tables/identity.ts'
+import * as integrations from './tables/integrations.ts'
+import * as products from './tables/products.ts'
+import * as rollouts from './tables/rollouts.ts'
+import * as telemetry from './tables/telemetry.ts'
+import * as updates from './tables/updates.ts'
 
 /** All migrations for a database, by name; names sort in the order in which they apply. */
 export function migrations(database: Database): Record<string, Migration> {
+  const types = columnTypes[database]
   return {
-    '0001-first': { up: (db) => first(db, types[database]) },
-    '0002-device-sessions': { up: (db) => deviceSessions(db, types[database]) },
+    '0001-first': { up: (db) => first(db, types) },
+    '0002-device-sessions': { up: (db) => deviceSessions(db, types) },
+    '0003-identity': { up: (db) => identity.up(db, types) },
+    '0004-products': { up: (db) => products.up(db, types) },
+    '0005-integrations': { up: (db) => integrations.up(db, types) },
+    '0006-telemetry': { up: (db) => telemetry.up(db, types) },
+    '0007-updates': { up: (db) => updates.up(db, types) },
+    '0008-rollouts': { up: (db) => rollouts.up(db, types) },
   }
 }
 
-async function first(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
+async function first(db: Kysely<unknown>, { bytes }: ColumnTypes): Promise<void> {
   await db.schema
     .createTable('users')
     .addColumn('id', 'text', (c) => c.primaryKey())
@@ -114,7 +116,7 @@ async function first(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
 }
 
 /** One for each device on UDP: what it must find again after a restart of the cloud (device-protocol.md 2.6.3). */
-async function deviceSessions(db: Kysely<unknown>, { bytes }: Types): Promise<void> {
+async function deviceSessions(db: Kysely<unknown>, { bytes }: ColumnTypes): Promise<void> {
   await db.schema
     .createTable('device_sessions')
     .addColumn('device_id', 'text', (c) => c.primaryKey())

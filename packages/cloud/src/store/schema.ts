@@ -2,7 +2,20 @@
  * The tables, as Kysely sees them. One schema for SQLite and PostgreSQL: only types that both have, so booleans are the
  * integers 0 and 1, times are Unix milliseconds, and structured values are JSON text.
  */
-export interface Schema {
+import type { IdentityTables } from './tables/identity.ts'
+import type { IntegrationTables } from './tables/integrations.ts'
+import type { ProductTables } from './tables/products.ts'
+import type { RolloutTables } from './tables/rollouts.ts'
+import type { TelemetryTables } from './tables/telemetry.ts'
+import type { UpdateTables } from './tables/updates.ts'
+
+export interface Schema
+  extends IdentityTables,
+    ProductTables,
+    IntegrationTables,
+    TelemetryTables,
+    UpdateTables,
+    RolloutTables {
   readonly users: UserTable
   readonly access_tokens: AccessTokenTable
   readonly devices: DeviceTable

@@ -1,0 +1,8 @@
+/** Clients, teams, customers, second factors, password resets, audit log: tables and what makes them. */
+import type { Kysely } from 'kysely'
+import type { ColumnTypes } from '../column-types.ts'
+
+// biome-ignore lint/suspicious/noEmptyInterface: filled by what comes
+export interface IdentityTables {}
+
+export async function up(_db: Kysely<unknown>, _types: ColumnTypes): Promise<void> {}
