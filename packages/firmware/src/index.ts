@@ -81,6 +81,7 @@ export { planUpdate, releaseNeeds, type UpdatePlan, type UpdateRequest } from '.
 export type { OfferedApplication, UpdateStep } from './planner/update-step.ts'
 export type { AssetLimits, ModuleSlot, Platform, PrefixRule } from './platforms/platform.ts'
 export { platformById, platformByName, platforms, slotEnd, slotOf } from './platforms/platforms.ts'
+export { resetReason } from './reset-reason.ts'
 export { systemErrorMessage, type UpdateResult, updateResult } from './system-error.ts'
 export {
   type DeviceOsRelease,

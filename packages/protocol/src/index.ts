@@ -83,7 +83,6 @@ export {
   encodeGoodbye,
   encodeGoodbyePayload,
   networkReason,
-  resetReason,
 } from './messages/goodbye.ts'
 export type { Hello, HelloFields, HelloSystem } from './messages/hello.ts'
 export {

@@ -1,23 +1,8 @@
 /** Why a device started again (modules-and-platforms.md 6.3). */
 
-export const resetReasons = {
-  none: 0,
-  unknown: 10,
-  pin_reset: 20,
-  power_management: 30,
-  power_down: 40,
-  power_brownout: 50,
-  watchdog: 60,
-  update: 70,
-  update_error: 80,
-  update_timeout: 90,
-  factory_reset: 100,
-  safe_mode: 110,
-  dfu_mode: 120,
-  panic: 130,
-  user: 140,
-  config_update: 150,
-} as const
+import { resetReason } from '@aloe/firmware'
+
+export const resetReasons = { none: 0, ...resetReason } as const
 
 export type ResetReason = keyof typeof resetReasons
 

@@ -17,29 +17,10 @@ export const cloudReason = {
 /** Why the device leaves its network. */
 export const networkReason = { error: 1, user: 2, networkOff: 3, listening: 4, sleep: 5, reset: 6, unknown: 7 } as const
 
-/** Reset reasons, as in vitals 1 and, by name, in `spark/device/last_reset`. */
-export const resetReason = {
-  unknown: 10,
-  pin_reset: 20,
-  power_management: 30,
-  power_down: 40,
-  power_brownout: 50,
-  watchdog: 60,
-  update: 70,
-  update_error: 80,
-  update_timeout: 90,
-  factory_reset: 100,
-  safe_mode: 110,
-  dfu_mode: 120,
-  panic: 130,
-  user: 140,
-  config_update: 150,
-} as const
-
 export interface Goodbye {
   /** `cloudReason` value. */
   readonly cloudReason?: number
-  /** `resetReason` value. */
+  /** `resetReason` value of firmware. */
   readonly resetReason?: number
   /** Seconds. */
   readonly sleepDuration?: number
