@@ -1,7 +1,8 @@
 /** The REST and SSE API: Particle's (cloud-api.md), and what Aloe adds. `docs/api.md` is its description. */
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
-import { requireToken } from './authentication.ts'
+import { noProducts } from '../identity/product-directory.ts'
+import { authorizeRoutes } from './authorize.ts'
 import { registerBodies } from './bodies.ts'
 import { type ApiContext, createContext } from './context.ts'
 import { notFound, sendError, tooMany } from './errors.ts'
@@ -39,7 +40,6 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   const context = createContext(deps)
   const app = createServer(context)
 
-  app.decorateRequest('session', null)
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
   app.setNotFoundHandler((request, reply) =>
     sendError(unimplementedFamily(request.url) ?? notFound('There is no such path'), request, reply),
@@ -52,26 +52,26 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   })
   limitRates(app, context)
   await registerBodies(app as unknown as FastifyInstance, context.limits)
+  authorizeRoutes(app as unknown as FastifyInstance, {
+    identity: context.identity,
+    products: deps.products ?? noProducts,
+  })
 
   openAloeRoutes(app, context)
   oauthRoutes(app, context)
   openTokenRoutes(app, context)
   openUserRoutes(app, context)
   deviceOsRoutes(app, context)
-  await app.register(async (scope) => {
-    const authenticated = scope as unknown as ApiServer
-    requireToken(scope as unknown as FastifyInstance, context.identity)
-    tokenRoutes(authenticated, context)
-    userRoutes(authenticated, context)
-    deviceRoutes(authenticated, context)
-    flashRoutes(authenticated, context)
-    eventRoutes(authenticated, context)
-    functionRoutes(authenticated, context)
-    binaryRoutes(authenticated, context)
-    aloeRoutes(authenticated, context)
-    planRoutes(authenticated, context)
-    emptyListRoutes(authenticated)
-  })
+  tokenRoutes(app, context)
+  userRoutes(app, context)
+  deviceRoutes(app, context)
+  flashRoutes(app, context)
+  eventRoutes(app, context)
+  functionRoutes(app, context)
+  binaryRoutes(app, context)
+  aloeRoutes(app, context)
+  planRoutes(app, context)
+  emptyListRoutes(app)
 
   // Streams have no end of their own: the server would wait for them.
   app.addHook('preClose', async () => context.streams.end(() => true))

@@ -1,8 +1,10 @@
 /** Who may come in: users, their passwords and their tokens. */
 import { randomBytes } from 'node:crypto'
 import type { Store } from '../store/store.ts'
+import type { Caller } from './caller.ts'
 import { defaultLoginLimits, type LoginLimits, LoginThrottle } from './login-throttle.ts'
 import { defaultCost, type PasswordCost } from './passwords.ts'
+import { Teams } from './teams.ts'
 import { type TokenInfo, Tokens } from './tokens.ts'
 import { type User, Users } from './users.ts'
 
@@ -16,6 +18,8 @@ export interface IdentityOptions {
 
 /** Who made a request, and with what. */
 export interface Session {
+  readonly caller: Caller
+  /** Whose token it is. */
   readonly user: User
   readonly token: TokenInfo
 }
@@ -32,23 +36,35 @@ export interface Administrator {
   readonly password?: string
 }
 
+interface IdentityParts {
+  readonly users: Users
+  readonly tokens: Tokens
+  readonly teams: Teams
+  readonly throttle: LoginThrottle
+  readonly now: () => number
+}
+
 export class Identity {
   readonly users: Users
   readonly tokens: Tokens
+  readonly teams: Teams
   readonly #throttle: LoginThrottle
   readonly #now: () => number
 
-  private constructor(users: Users, tokens: Tokens, throttle: LoginThrottle, now: () => number) {
-    this.users = users
-    this.tokens = tokens
-    this.#throttle = throttle
-    this.#now = now
+  private constructor(parts: IdentityParts) {
+    this.users = parts.users
+    this.tokens = parts.tokens
+    this.teams = parts.teams
+    this.#throttle = parts.throttle
+    this.#now = parts.now
   }
 
   static async open({ store, now, passwordCost, loginLimits }: IdentityOptions): Promise<Identity> {
     const users = await Users.open(store, now, passwordCost ?? defaultCost)
     const tokens = await Tokens.open(store, now)
-    return new Identity(users, tokens, new LoginThrottle(loginLimits ?? defaultLoginLimits), now)
+    const teams = await Teams.open(store, now)
+    const throttle = new LoginThrottle(loginLimits ?? defaultLoginLimits)
+    return new Identity({ users, tokens, teams, throttle, now })
   }
 
   /**
@@ -93,6 +109,15 @@ export class Identity {
   authenticate(token: string): Session | undefined {
     const info = this.tokens.check(token)
     const user = info && this.users.get(info.userId)
-    return user && { user, token: info }
+    const caller = user && this.#callerFor(user)
+    return caller && { caller, user, token: info }
+  }
+
+  #callerFor(user: User): Caller | undefined {
+    const { id, kind, productId } = user
+    if (kind === 'person') return { kind: 'user', user }
+    if (productId === null) return undefined
+    if (kind === 'customer') return { kind, customerId: id, productId, user }
+    return undefined
   }
 }

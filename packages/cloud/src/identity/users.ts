@@ -1,14 +1,23 @@
 /** Users: durable in the store, with a copy in memory. */
-import type { Selectable } from 'kysely'
+import type { Selectable, Updateable } from 'kysely'
 import { newId } from '../store/id.ts'
 import type { UserTable } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import { IdentityError } from './identity-error.ts'
 import { hashPassword, type PasswordCost, verifyPassword } from './passwords.ts'
 
+/**
+ * Everybody who can hold a token is here: people, who log in; the API users and customers of products; and the clients
+ * of products, for their own tokens.
+ */
+export type UserKind = 'person' | 'api-user' | 'customer' | 'client'
+
 export interface User {
   readonly id: string
-  /** Lower case. */
+  readonly kind: UserKind
+  /** Of those that belong to a product; null for people. */
+  readonly productId: number | null
+  /** Lower case. Of customers their address, of which other products may have customers too. */
   readonly username: string
   readonly administrator: boolean
   readonly accountInfo: Readonly<Record<string, unknown>>
@@ -17,6 +26,16 @@ export interface User {
 
 interface StoredUser extends User {
   readonly passwordHash: string
+}
+
+/** One that belongs to a product. */
+export interface NewProductUser {
+  readonly kind: Exclude<UserKind, 'person'>
+  readonly productId: number
+  readonly id?: string
+  readonly username: string
+  /** Null for one that has none, and so cannot log in with one. */
+  readonly password: string | null
 }
 
 export interface NewUserOptions {
@@ -35,6 +54,7 @@ export class Users {
   readonly #now: () => number
   readonly #cost: PasswordCost
   readonly #byId = new Map<string, StoredUser>()
+  /** Of people only. */
   readonly #idByName = new Map<string, string>()
   /** What a password for a name that nobody has is compared with, so that both take the same time. */
   readonly #nobody: string
@@ -56,6 +76,7 @@ export class Users {
     return this.#byId.get(id)
   }
 
+  /** The person with this name. */
   find(username: string): User | undefined {
     return this.#byId.get(this.#idByName.get(username.trim().toLowerCase()) ?? '')
   }
@@ -69,11 +90,18 @@ export class Users {
   }
 
   /** The user with this name and password; undefined when there is none. */
-  async verify(username: string, password: string): Promise<User | undefined> {
-    const user = this.find(username)
-    const hash = (user as StoredUser | undefined)?.passwordHash ?? this.#nobody
+  verify(username: string, password: string): Promise<User | undefined> {
+    return this.verifyId(this.find(username)?.id, password)
+  }
+
+  /** The same for one that is known by its id; takes as long when there is none, and when it has no password. */
+  async verifyId(id: string | undefined, password: string): Promise<User | undefined> {
+    const user = this.#byId.get(id ?? '')
+    const hash = user?.passwordHash || this.#nobody
     const right = password.length <= passwordLimits.longest && (await verifyPassword(password, hash))
-    return right && user ? this.#byId.get(user.id) : undefined
+    // Its password may have been changed, or it was removed, while this one was checked.
+    const now = this.#byId.get(id ?? '')
+    return right && user && now?.passwordHash === user.passwordHash && now.passwordHash !== '' ? now : undefined
   }
 
   /** @throws IdentityError 'bad-username', 'bad-password', 'bad-account-info' or 'username-taken' */
@@ -83,19 +111,37 @@ export class Users {
     checkAccountInfo(accountInfo)
     const passwordHash = await hashPassword(checkPassword(password, anyPassword), this.#cost)
     const now = this.#now()
-    const user: StoredUser = { id: newId(), username: name, administrator, accountInfo, passwordHash, createdAt: now }
-    await this.#unique(name, () => {
-      const row = {
-        id: user.id,
-        username: name,
-        password_hash: passwordHash,
-        account_info: JSON.stringify(accountInfo),
-        is_administrator: administrator ? 1 : 0,
-        created_at: now,
-        updated_at: now,
-      }
-      return this.#store.db.insertInto('users').values(row).execute()
-    })
+    const user: StoredUser = {
+      id: newId(),
+      kind: 'person',
+      productId: null,
+      username: name,
+      administrator,
+      accountInfo,
+      passwordHash,
+      createdAt: now,
+    }
+    await this.#unique(name, () => this.#insert(user, name))
+    this.#put(user)
+    return user
+  }
+
+  /** @throws IdentityError 'bad-username' or 'bad-password' */
+  async createOfProduct({ kind, productId, id = newId(), username, password }: NewProductUser): Promise<User> {
+    const name = checkUsername(username)
+    const passwordHash = password === null ? '' : await hashPassword(checkPassword(password, false), this.#cost)
+    const user: StoredUser = {
+      id,
+      kind,
+      productId,
+      username: name,
+      administrator: false,
+      accountInfo: {},
+      passwordHash,
+      createdAt: this.#now(),
+    }
+    // A colon is in nobody's name: these names are in the way of no person's, nor of another product's.
+    await this.#insert(user, `${kind}:${productId}:${id}:${name}`)
     this.#put(user)
     return user
   }
@@ -129,7 +175,30 @@ export class Users {
     }
     await this.#store.db.deleteFrom('users').where('id', '=', id).execute()
     this.#byId.delete(id)
-    if (user) this.#idByName.delete(user.username)
+    if (user?.kind === 'person') this.#idByName.delete(user.username)
+  }
+
+  /** All that belong to a product: it is gone. @returns their ids */
+  async removeOfProduct(productId: number): Promise<string[]> {
+    const ids = [...this.#byId.values()].filter((user) => user.productId === productId).map(({ id }) => id)
+    await this.#store.db.deleteFrom('users').where('product_id', '=', productId).execute()
+    for (const id of ids) this.#byId.delete(id)
+    return ids
+  }
+
+  #insert(user: StoredUser, uniqueName: string): Promise<unknown> {
+    const row = {
+      id: user.id,
+      kind: user.kind,
+      product_id: user.productId,
+      username: uniqueName,
+      password_hash: user.passwordHash,
+      account_info: JSON.stringify(user.accountInfo),
+      is_administrator: user.administrator ? 1 : 0,
+      created_at: user.createdAt,
+      updated_at: user.createdAt,
+    }
+    return this.#store.db.insertInto('users').values(row).execute()
   }
 
   async #unique(name: string, write: () => Promise<unknown>, except?: string): Promise<void> {
@@ -145,7 +214,7 @@ export class Users {
     }
   }
 
-  #update(id: string, changes: Partial<Omit<UserTable, 'id'>>): Promise<unknown> {
+  #update(id: string, changes: Omit<Updateable<UserTable>, 'id'>): Promise<unknown> {
     const row = { ...changes, updated_at: this.#now() }
     return this.#store.db.updateTable('users').set(row).where('id', '=', id).execute()
   }
@@ -157,14 +226,17 @@ export class Users {
 
   #put(user: StoredUser): void {
     this.#byId.set(user.id, user)
-    this.#idByName.set(user.username, user.id)
+    if (user.kind === 'person') this.#idByName.set(user.username, user.id)
   }
 }
 
 function fromRow(row: Selectable<UserTable>): StoredUser {
   return {
     id: row.id,
-    username: row.username,
+    kind: row.kind as UserKind,
+    productId: row.product_id,
+    // Of others, what stands before the name makes it unique.
+    username: row.kind === 'person' ? row.username : row.username.split(':').slice(3).join(':'),
     administrator: row.is_administrator === 1,
     accountInfo: JSON.parse(row.account_info) as User['accountInfo'],
     passwordHash: row.password_hash,

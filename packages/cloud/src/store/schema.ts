@@ -2,6 +2,7 @@
  * The tables, as Kysely sees them. One schema for SQLite and PostgreSQL: only types that both have, so booleans are the
  * integers 0 and 1, times are Unix milliseconds, and structured values are JSON text.
  */
+import type { Generated } from 'kysely'
 import type { IdentityTables } from './tables/identity.ts'
 import type { IntegrationTables } from './tables/integrations.ts'
 import type { ProductTables } from './tables/products.ts'
@@ -27,7 +28,10 @@ export interface Schema
 
 export interface UserTable {
   id: string
-  /** Lower case. */
+  /** 'person', 'api-user', 'customer' or 'client'. */
+  kind: Generated<string>
+  product_id: Generated<number | null>
+  /** Lower case; of others than people behind what makes it unique. */
   username: string
   /** argon2id in PHC string form. */
   password_hash: string
@@ -59,6 +63,8 @@ export interface DeviceTable {
   platform_id: number | null
   product_id: number | null
   product_version: number | null
+  serial_number: string | null
+  pinned_build_target: string | null
   notes: string | null
   /** SPKI DER, base64. */
   public_key: string | null
@@ -85,6 +91,8 @@ export interface ClaimCodeTable {
   user_id: string
   /** The device that used it; it may say it again until it has heard that it may forget it. */
   device_id: string | null
+  /** The product that the device joins. */
+  product_id: number | null
   created_at: number
   expires_at: number
 }

@@ -1,16 +1,16 @@
 /** What Particle's cloud has not: how to find this cloud, whether it serves, and why devices were not let in. */
 import type { GatewayStatistics } from '../../gateway/gateway.ts'
 import type { UpdateJobView } from '../../updates/updates.ts'
+import { administrators, anyone, owner, self } from '../access.ts'
 import { userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
-import { forbidden } from '../errors.ts'
 import { type ApiServer, pathOf } from '../schemas.ts'
 
 /** Without a token. */
 export function openAloeRoutes(app: ApiServer, context: ApiContext): void {
-  app.get('/health', async () => ({ ok: true, status: 'ok' }))
+  app.get('/health', { config: { access: anyone } }, async () => ({ ok: true, status: 'ok' }))
 
-  app.get('/.well-known/aloe', async (request) => {
+  app.get('/.well-known/aloe', { config: { access: anyone } }, async (request) => {
     const { tcp, udp, keys } = context.endpoints()
     const http = context.publicUrl(request)
     const { hostname } = new URL(http)
@@ -34,7 +34,7 @@ export function openAloeRoutes(app: ApiServer, context: ApiContext): void {
 export function aloeRoutes(app: ApiServer, context: ApiContext): void {
   const { registry, updates, gateway } = context
 
-  app.get('/v1/aloe/handshake-failures', async (request) => {
+  app.get('/v1/aloe/handshake-failures', { config: { access: self } }, async (request) => {
     const { id, administrator } = userOf(request)
     const failures = registry.refusals(({ deviceId }) => {
       if (administrator) return true
@@ -53,14 +53,15 @@ export function aloeRoutes(app: ApiServer, context: ApiContext): void {
     }
   })
 
-  app.get('/v1/aloe/gateway', async (request) => {
-    if (!userOf(request).administrator) throw forbidden('Only an administrator may see this')
-    return gatewayJson(gateway.statistics())
-  })
+  app.get('/v1/aloe/gateway', { config: { access: administrators } }, async () => gatewayJson(gateway.statistics()))
 
-  app.get('/v1/devices/:id/aloe/updates', { schema: { params: pathOf('id') } }, async (request) => ({
-    jobs: (await updates.jobs(context.device(request, request.params.id).id)).map(jobJson),
-  }))
+  app.get(
+    '/v1/devices/:id/aloe/updates',
+    { schema: { params: pathOf('id') }, config: { access: owner('updates:get') } },
+    async (request) => ({
+      jobs: (await updates.jobs(context.device(request, request.params.id).id)).map(jobJson),
+    }),
+  )
 }
 
 function gatewayJson({ online, udp }: GatewayStatistics): Record<string, unknown> {

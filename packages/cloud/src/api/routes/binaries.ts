@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { type CompileResult, compileFailedOutput } from '../../compiler/compiler.ts'
 import { newId } from '../../store/id.ts'
+import { owner } from '../access.ts'
 import { userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { ApiError, badRequest, notFound } from '../errors.ts'
@@ -14,55 +15,63 @@ const Compile = Type.Object({
 })
 
 export function binaryRoutes(app: ApiServer, { compiler, store, limits, now }: ApiContext): void {
-  app.post('/v1/binaries', { schema: { body: Compile }, config: { upload: true } }, async (request) => {
-    const { platform_id, product_id, build_target_version } = request.body
-    const platformId = readInteger(platform_id ?? product_id)
-    if (platformId === undefined) throw badRequest('"platform_id" must be a number')
-    if (request.upload.length === 0) throw badRequest('There are no source files in the request')
-    const result = await compiler.compile({
-      files: sourceFiles(request.upload),
-      platformId,
-      ...targetOf(build_target_version),
-    })
-    if (!result.ok) throw compileFailed(result)
-    const userId = userOf(request).id
-    const id = newId()
-    const createdAt = now()
-    const expiresAt = createdAt + limits.binaryLifetime
-    await makeRoom(userId, createdAt)
-    await store.db
-      .insertInto('binaries')
-      .values({
-        id,
-        user_id: userId,
-        platform_id: platformId,
-        target: result.target,
-        content: result.module,
-        created_at: createdAt,
-        expires_at: expiresAt,
+  app.post(
+    '/v1/binaries',
+    { schema: { body: Compile }, config: { upload: true, access: owner('binaries:create') } },
+    async (request) => {
+      const { platform_id, product_id, build_target_version } = request.body
+      const platformId = readInteger(platform_id ?? product_id)
+      if (platformId === undefined) throw badRequest('"platform_id" must be a number')
+      if (request.upload.length === 0) throw badRequest('There are no source files in the request')
+      const result = await compiler.compile({
+        files: sourceFiles(request.upload),
+        platformId,
+        ...targetOf(build_target_version),
       })
-      .execute()
-    return {
-      ok: true,
-      binary_id: id,
-      binary_url: `/v1/binaries/${id}`,
-      build_target_version: result.target,
-      expires_at: iso(expiresAt),
-      sizeInfo: result.sizeInfo,
-    }
-  })
+      if (!result.ok) throw compileFailed(result)
+      const userId = userOf(request).id
+      const id = newId()
+      const createdAt = now()
+      const expiresAt = createdAt + limits.binaryLifetime
+      await makeRoom(userId, createdAt)
+      await store.db
+        .insertInto('binaries')
+        .values({
+          id,
+          user_id: userId,
+          platform_id: platformId,
+          target: result.target,
+          content: result.module,
+          created_at: createdAt,
+          expires_at: expiresAt,
+        })
+        .execute()
+      return {
+        ok: true,
+        binary_id: id,
+        binary_url: `/v1/binaries/${id}`,
+        build_target_version: result.target,
+        expires_at: iso(expiresAt),
+        sizeInfo: result.sizeInfo,
+      }
+    },
+  )
 
-  app.get('/v1/binaries/:id', { schema: { params: pathOf('id') } }, async (request, reply) => {
-    const row = await store.db
-      .selectFrom('binaries')
-      .select('content')
-      .where('id', '=', request.params.id)
-      .where('user_id', '=', userOf(request).id)
-      .where('expires_at', '>', now())
-      .executeTakeFirst()
-    if (!row) throw notFound('There is no such binary, or it has expired')
-    return reply.type('application/octet-stream').send(Buffer.from(row.content))
-  })
+  app.get(
+    '/v1/binaries/:id',
+    { schema: { params: pathOf('id') }, config: { access: owner('binaries:get') } },
+    async (request, reply) => {
+      const row = await store.db
+        .selectFrom('binaries')
+        .select('content')
+        .where('id', '=', request.params.id)
+        .where('user_id', '=', userOf(request).id)
+        .where('expires_at', '>', now())
+        .executeTakeFirst()
+      if (!row) throw notFound('There is no such binary, or it has expired')
+      return reply.type('application/octet-stream').send(Buffer.from(row.content))
+    },
+  )
 
   async function makeRoom(userId: string, time: number): Promise<void> {
     await store.db.deleteFrom('binaries').where('expires_at', '<=', time).execute()

@@ -3,6 +3,7 @@ import { platformById } from '@aloe/firmware'
 import { Type } from 'typebox'
 import type { CatalogueRelease } from '../../updates/catalogue.ts'
 import { describeVersion, describeVersionWithModules } from '../../updates/catalogue-description.ts'
+import { anyone } from '../access.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors.ts'
 import { type ApiServer, NumberLike, pathOf, readInteger } from '../schemas.ts'
@@ -23,7 +24,7 @@ const unknownVersion = () => new ApiError(404, { ok: false, code: 404, error: '4
 export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
   const { catalogue } = context
 
-  app.get('/v1/device-os/versions', { schema: { querystring: Query } }, async (request) => {
+  app.get('/v1/device-os/versions', { schema: { querystring: Query }, config: { access: anyone } }, async (request) => {
     const { query } = request
     const platformId = readInteger(query.platform_id)
     const internal = readInteger(query.internal_version)
@@ -43,7 +44,7 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
 
   app.get(
     '/v1/device-os/versions/:version',
-    { schema: { params: pathOf('version'), querystring: Query } },
+    { schema: { params: pathOf('version'), querystring: Query }, config: { access: anyone } },
     async (request) => {
       const release = catalogue.release(request.params.version, readInteger(request.query.platform_id))
       if (!release) throw unknownVersion()
@@ -53,7 +54,7 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
 
   app.get(
     '/v1/firmware/device-os/:version/:file',
-    { schema: { params: pathOf('version', 'file') } },
+    { schema: { params: pathOf('version', 'file') }, config: { access: anyone } },
     async (request, reply) => {
       const { version, file } = request.params
       const found = catalogue.file(version, file)
@@ -62,7 +63,7 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
     },
   )
 
-  app.get('/v1/build_targets', async () => {
+  app.get('/v1/build_targets', { config: { access: anyone } }, async () => {
     const releases = catalogue.releases()
     const platformIds = [...new Set(releases.map(({ platformId }) => platformId))].sort((a, b) => a - b)
     const latest = (platformId: number) => catalogue.release('latest', platformId)?.version

@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import type { DeviceRecord } from '../../devices/device.ts'
 import { readPublicKey } from '../../devices/keys.ts'
+import { owner } from '../access.ts'
 import { userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { deviceJson } from '../device-json.ts'
@@ -11,12 +12,14 @@ import { type ApiServer, BooleanLike, NumberLike, OptionalText, pathOf, readBool
 export function deviceRoutes(app: ApiServer, context: ApiContext): void {
   const { registry, gateway } = context
 
-  app.get('/v1/devices', async (request) =>
+  app.get('/v1/devices', { config: { access: owner('devices:list') } }, async (request) =>
     registry.list(userOf(request).id).map((device) => deviceJson(device, context)),
   )
 
-  app.get('/v1/devices/:id', { schema: { params: pathOf('id') } }, async (request) =>
-    deviceJson(context.device(request, request.params.id), context),
+  app.get(
+    '/v1/devices/:id',
+    { schema: { params: pathOf('id') }, config: { access: owner('devices:get') } },
+    async (request) => deviceJson(context.device(request, request.params.id), context),
   )
 
   const Claim = Type.Object({
@@ -24,7 +27,7 @@ export function deviceRoutes(app: ApiServer, context: ApiContext): void {
     request_transfer: Type.Optional(BooleanLike),
     product_id: Type.Optional(NumberLike),
   })
-  app.post('/v1/devices', { schema: { body: Claim } }, async (request) => {
+  app.post('/v1/devices', { schema: { body: Claim }, config: { access: owner('devices:claim') } }, async (request) => {
     const { id, request_transfer, product_id } = request.body
     if (id === undefined && product_id !== undefined) throw notImplemented('devices made by the cloud')
     if (id === undefined) throw badRequest('"id" is required')
@@ -45,28 +48,40 @@ export function deviceRoutes(app: ApiServer, context: ApiContext): void {
     }
   })
 
-  app.post('/v1/device_claims', async (request) => {
+  app.post('/v1/device_claims', { config: { access: owner('devices:claim') } }, async (request) => {
     const { id } = userOf(request)
     const code = await registry.createClaimCode(id)
     return { claim_code: code, device_ids: registry.list(id).map((device) => device.id) }
   })
 
-  app.delete('/v1/devices/:id', { schema: { params: pathOf('id') } }, async (request) => {
-    const device = context.device(request, request.params.id)
-    await registry.unclaim(device.id, userOf(request).id)
-    gateway.ownerChanged(device.id)
-    return { ok: true }
-  })
+  app.delete(
+    '/v1/devices/:id',
+    { schema: { params: pathOf('id') }, config: { access: owner('devices:release') } },
+    async (request) => {
+      const device = context.device(request, request.params.id)
+      await registry.unclaim(device.id, userOf(request).id)
+      gateway.ownerChanged(device.id)
+      return { ok: true }
+    },
+  )
 
-  app.put('/v1/devices/:id/ping', { schema: { params: pathOf('id') } }, async (request) => {
-    const device = context.device(request, request.params.id)
-    return { online: gateway.isOnline(device.id) && (await gateway.ping(device.id)), ok: true }
-  })
+  app.put(
+    '/v1/devices/:id/ping',
+    { schema: { params: pathOf('id') }, config: { access: owner('devices:ping') } },
+    async (request) => {
+      const device = context.device(request, request.params.id)
+      return { online: gateway.isOnline(device.id) && (await gateway.ping(device.id)), ok: true }
+    },
+  )
 
-  app.put('/v1/devices/:id/unprotect', { schema: { params: pathOf('id') } }, async (request) => {
-    context.device(request, request.params.id)
-    throw notImplemented('device protection')
-  })
+  app.put(
+    '/v1/devices/:id/unprotect',
+    { schema: { params: pathOf('id') }, config: { access: owner('devices:unprotect') } },
+    async (request) => {
+      context.device(request, request.params.id)
+      throw notImplemented('device protection')
+    },
+  )
 
   const Provisioning = Type.Object({
     publicKey: OptionalText(8_192),
@@ -74,20 +89,24 @@ export function deviceRoutes(app: ApiServer, context: ApiContext): void {
     deviceID: OptionalText(100),
     product_id: Type.Optional(Type.Union([NumberLike, Type.Null()])),
   })
-  app.post('/v1/provisioning/:id', { schema: { params: pathOf('id'), body: Provisioning } }, async (request) => {
-    const { publicKey, algorithm } = request.body
-    if (!publicKey) throw badRequest('"publicKey" is required')
-    const key = readPublicKey(publicKey)
-    if (algorithm !== undefined && algorithm !== key.algorithm) {
-      throw badRequest(`The key is of algorithm "${key.algorithm}", not "${algorithm}"`)
-    }
-    const { id } = request.params
-    const before = registry.get(id.toLowerCase())?.publicKey
-    const device = await registry.provision(id, key, userOf(request), readInteger(request.body.product_id))
-    // Whoever is connected has shown the old key.
-    if (before && before !== device.publicKey) gateway.disconnect(device.id, 'its registered key was replaced')
-    return { ok: true }
-  })
+  app.post(
+    '/v1/provisioning/:id',
+    { schema: { params: pathOf('id'), body: Provisioning }, config: { access: owner('devices:provision') } },
+    async (request) => {
+      const { publicKey, algorithm } = request.body
+      if (!publicKey) throw badRequest('"publicKey" is required')
+      const key = readPublicKey(publicKey)
+      if (algorithm !== undefined && algorithm !== key.algorithm) {
+        throw badRequest(`The key is of algorithm "${key.algorithm}", not "${algorithm}"`)
+      }
+      const { id } = request.params
+      const before = registry.get(id.toLowerCase())?.publicKey
+      const device = await registry.provision(id, key, userOf(request), readInteger(request.body.product_id))
+      // Whoever is connected has shown the old key.
+      if (before && before !== device.publicKey) gateway.disconnect(device.id, 'its registered key was replaced')
+      return { ok: true }
+    },
+  )
 }
 
 /** What a PUT without files can change; several at a time (cloud-api.md, appendix A, `updateDevice`). */

@@ -5,6 +5,7 @@ import { Type } from 'typebox'
 import { eventLimits, isEventName, isReservedEventName } from '../../events/event.ts'
 import type { StreamFilter } from '../../events/event-streams.ts'
 import type { TokenInfo } from '../../identity/tokens.ts'
+import { owner } from '../access.ts'
 import { userOf } from '../authentication.ts'
 import type { ApiContext } from '../context.ts'
 import { ApiError, badRequest, tooMany } from '../errors.ts'
@@ -21,26 +22,30 @@ const Publish = Type.Object({
 export function eventRoutes(app: ApiServer, context: ApiContext): void {
   const { bus, now, identity, limits } = context
 
-  app.post('/v1/devices/events', { schema: { body: Publish } }, async (request) => {
-    const { name = '', data = null, ttl = eventLimits.defaultTtl } = request.body
-    if (!isEventName(name)) throw badRequest('"name" must be 1 to 64 printable ASCII characters')
-    if (isReservedEventName(name)) throw badRequest('Names that begin with "spark" or "particle" are reserved')
-    const text = data === null ? null : String(data)
-    if (text !== null && Buffer.byteLength(text) > eventLimits.dataBytes) {
-      throw badRequest(`"data" is longer than ${eventLimits.dataBytes} bytes`)
-    }
-    const seconds = readInteger(ttl)
-    if (seconds === undefined || seconds < 0) throw badRequest('"ttl" must be a number of seconds')
-    bus.publish({
-      name,
-      data: text,
-      ttl: Math.min(seconds, eventLimits.maximumTtl),
-      publishedAt: now(),
-      coreid: 'api',
-      owner: userOf(request).id,
-    })
-    return { ok: true }
-  })
+  app.post(
+    '/v1/devices/events',
+    { schema: { body: Publish }, config: { access: owner('events:send') } },
+    async (request) => {
+      const { name = '', data = null, ttl = eventLimits.defaultTtl } = request.body
+      if (!isEventName(name)) throw badRequest('"name" must be 1 to 64 printable ASCII characters')
+      if (isReservedEventName(name)) throw badRequest('Names that begin with "spark" or "particle" are reserved')
+      const text = data === null ? null : String(data)
+      if (text !== null && Buffer.byteLength(text) > eventLimits.dataBytes) {
+        throw badRequest(`"data" is longer than ${eventLimits.dataBytes} bytes`)
+      }
+      const seconds = readInteger(ttl)
+      if (seconds === undefined || seconds < 0) throw badRequest('"ttl" must be a number of seconds')
+      bus.publish({
+        name,
+        data: text,
+        ttl: Math.min(seconds, eventLimits.maximumTtl),
+        publishedAt: now(),
+        coreid: 'api',
+        owner: userOf(request).id,
+      })
+      return { ok: true }
+    },
+  )
 
   const mine = (request: FastifyRequest, prefix: string): StreamFilter => ({
     kind: 'owner',
@@ -54,9 +59,9 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
     prefix,
   })
 
-  const stream = { rate: 'streamsOpened' } as const
+  const stream = { rate: 'streamsOpened', access: owner('events:get') } as const
   for (const url of ['/v1/events', '/v1/events/']) {
-    app.get(url, async () => {
+    app.get(url, { config: { access: owner('events:get') } }, async () => {
       throw new ApiError(400, { ok: false, error: 'event prefix filter is required' })
     })
   }

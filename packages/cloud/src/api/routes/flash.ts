@@ -1,6 +1,7 @@
 /** `PUT /v1/devices/:id`: with files it flashes, without it changes the device (cloud-api.md 1.3 and 1.6). */
 import { Type } from 'typebox'
 import type { DeviceRecord } from '../../devices/device.ts'
+import { owner } from '../access.ts'
 import { userOf } from '../authentication.ts'
 import type { UploadedPart } from '../bodies.ts'
 import type { ApiContext } from '../context.ts'
@@ -22,7 +23,10 @@ export function flashRoutes(app: ApiServer, context: ApiContext): void {
 
   app.put(
     '/v1/devices/:id',
-    { schema: { params: pathOf('id'), body: Type.Intersect([DeviceChanges, FlashFields]) }, config: { upload: true } },
+    {
+      schema: { params: pathOf('id'), body: Type.Intersect([DeviceChanges, FlashFields]) },
+      config: { upload: true, access: owner('devices:update') },
+    },
     async (request) => {
       const device = context.device(request, request.params.id)
       const { body, upload } = request

@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import type { DeviceRecord } from '../../devices/device.ts'
 import type { RequestResult } from '../../gateway/gateway.ts'
+import { owner } from '../access.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { ApiError, badRequest, timedOut } from '../errors.ts'
 import { type ApiServer, OptionalText, pathOf } from '../schemas.ts'
@@ -15,7 +16,10 @@ export function functionRoutes(app: ApiServer, context: ApiContext): void {
   const Call = Type.Object({ args: Argument, arg: Argument, params: Argument, format: OptionalText(20) })
   app.post(
     '/v1/devices/:id/:name',
-    { schema: { params: pathOf('id', 'name'), body: Call, querystring: Query } },
+    {
+      schema: { params: pathOf('id', 'name'), body: Call, querystring: Query },
+      config: { access: owner('devices.function:call') },
+    },
     async (request, reply) => {
       const device = context.device(request, request.params.id)
       const { name } = request.params
@@ -34,7 +38,10 @@ export function functionRoutes(app: ApiServer, context: ApiContext): void {
 
   app.get(
     '/v1/devices/:id/:name',
-    { schema: { params: pathOf('id', 'name'), querystring: Query } },
+    {
+      schema: { params: pathOf('id', 'name'), querystring: Query },
+      config: { access: owner('devices.variable:get') },
+    },
     async (request, reply) => {
       const device = context.device(request, request.params.id)
       const { name } = request.params

@@ -1,6 +1,7 @@
 /** `POST /oauth/token` (cloud-api.md 1.1; RFC 6749 sections 4.3, 5 and 6). */
 import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
+import { anyone } from '../access.ts'
 import { basicCredentials } from '../authentication.ts'
 import type { ApiContext } from '../context.ts'
 import { oauthError, tooMany } from '../errors.ts'
@@ -34,24 +35,28 @@ const Body = Type.Object({
 export function oauthRoutes(app: ApiServer, context: ApiContext): void {
   const { identity, now, limits } = context
 
-  app.post('/oauth/token', { schema: { body: Body }, config: { rate: 'logins' } }, async (request, reply) => {
-    const { body } = request
-    const client = checkClient(request, body)
-    reply.header('cache-control', 'no-store')
-    if (body.grant_type === 'refresh_token') return refresh(body.refresh_token ?? '', client)
-    if (body.grant_type !== 'password') {
-      throw oauthError(400, 'unsupported_grant_type', `Aloe has no grant of type ${body.grant_type ?? '(none)'}`)
-    }
-    const { username, password } = body
-    if (!username || !password)
-      throw oauthError(400, 'invalid_request', 'Missing parameters. "username" and "password" are required')
-    const lifetime = lifetimeOf(body, now())
-    const exempt = limits.exemptLoopback && isLoopback(request.ip)
-    const login = await identity.login(username, password, exempt ? undefined : request.ip)
-    if (login.ok) return issue(login.user.id, client, lifetime)
-    if (login.error === 'too-many-failures') throw tooMany(login.retryAfter)
-    throw oauthError(400, 'invalid_grant', 'User credentials are invalid')
-  })
+  app.post(
+    '/oauth/token',
+    { schema: { body: Body }, config: { rate: 'logins', access: anyone } },
+    async (request, reply) => {
+      const { body } = request
+      const client = checkClient(request, body)
+      reply.header('cache-control', 'no-store')
+      if (body.grant_type === 'refresh_token') return refresh(body.refresh_token ?? '', client)
+      if (body.grant_type !== 'password') {
+        throw oauthError(400, 'unsupported_grant_type', `Aloe has no grant of type ${body.grant_type ?? '(none)'}`)
+      }
+      const { username, password } = body
+      if (!username || !password)
+        throw oauthError(400, 'invalid_request', 'Missing parameters. "username" and "password" are required')
+      const lifetime = lifetimeOf(body, now())
+      const exempt = limits.exemptLoopback && isLoopback(request.ip)
+      const login = await identity.login(username, password, exempt ? undefined : request.ip)
+      if (login.ok) return issue(login.user.id, client, lifetime)
+      if (login.error === 'too-many-failures') throw tooMany(login.retryAfter)
+      throw oauthError(400, 'invalid_grant', 'User credentials are invalid')
+    },
+  )
 
   async function refresh(token: string, client: string) {
     const info = identity.tokens.check(token, 'refresh')

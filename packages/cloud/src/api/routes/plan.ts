@@ -17,6 +17,7 @@ import {
 import { describeToJson } from '@aloe/protocol'
 import { type Static, Type } from 'typebox'
 import type { DeviceRecord } from '../../devices/device.ts'
+import { owner } from '../access.ts'
 import type { ApiContext } from '../context.ts'
 import { badRequest, notFound } from '../errors.ts'
 import { type ApiServer, BooleanLike, NumberLike, OptionalText, pathOf, readBoolean, readInteger } from '../schemas.ts'
@@ -51,21 +52,27 @@ const PlanBody = Type.Object({
 export function planRoutes(app: ApiServer, context: ApiContext): void {
   const { catalogue } = context
 
-  app.get('/v1/devices/:id/aloe/describe', { schema: { params: pathOf('id') } }, async (request) => {
-    const device = context.device(request, request.params.id)
-    const { platform, describe } = describedDevice(device)
-    return {
-      device_id: device.id,
-      platform_id: platform.id,
-      platform: platform.name,
-      describe: JSON.parse(describeToJson({ ...describe, platformId: platform.id })),
-      assets: describe.assets ?? [],
-      protected: describe.protectedState === true,
-    }
-  })
+  app.get(
+    '/v1/devices/:id/aloe/describe',
+    { schema: { params: pathOf('id') }, config: { access: owner('updates:get') } },
+    async (request) => {
+      const device = context.device(request, request.params.id)
+      const { platform, describe } = describedDevice(device)
+      return {
+        device_id: device.id,
+        platform_id: platform.id,
+        platform: platform.name,
+        describe: JSON.parse(describeToJson({ ...describe, platformId: platform.id })),
+        assets: describe.assets ?? [],
+        protected: describe.protectedState === true,
+      }
+    },
+  )
 
-  app.post('/v1/devices/:id/aloe/plan', { schema: { params: pathOf('id'), body: PlanBody } }, async (request) =>
-    planFor(context.device(request, request.params.id), request.body),
+  app.post(
+    '/v1/devices/:id/aloe/plan',
+    { schema: { params: pathOf('id'), body: PlanBody }, config: { access: owner('updates:get') } },
+    async (request) => planFor(context.device(request, request.params.id), request.body),
   )
 
   function planFor(device: DeviceRecord, body: PlanRequestBody): object {

@@ -3,6 +3,7 @@
  * which nobody can make an entry is empty, so that tools that look through everything do not stop.
  */
 
+import { self } from '../access.ts'
 import { notImplemented } from '../errors.ts'
 import type { ApiServer } from '../schemas.ts'
 
@@ -40,7 +41,7 @@ const families: Readonly<Record<string, string>> = {
 }
 
 export function emptyListRoutes(app: ApiServer): void {
-  for (const [url, answer] of Object.entries(emptyLists)) app.get(url, async () => answer)
+  for (const [url, answer] of Object.entries(emptyLists)) app.get(url, { config: { access: self } }, async () => answer)
 }
 
 /** What to answer for a path that no route takes: 501 for a family that Aloe knows of, 404 for the rest. */
