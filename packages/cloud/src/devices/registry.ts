@@ -8,6 +8,7 @@ import { randomInt } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SystemDescribe } from '@aloe/firmware'
 import type { Updateable } from 'kysely'
+import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 import type { DeviceTable } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import {
@@ -36,6 +37,8 @@ export interface RegistryOptions {
   readonly batchAfter?: number
   /** How long last-heard times may wait for theirs: every message changes one. */
   readonly heardBatchAfter?: number
+  /** For the batches' timers; the machine's unless given. */
+  readonly clock?: Clock
 }
 
 /** Who changes something: a user, with an administrator's rights or not. */
@@ -73,6 +76,7 @@ export class DeviceRegistry {
   readonly #store: Store
   readonly #now: () => number
   readonly #options: RegistryOptions
+  readonly #clock: Clock
   readonly #devices = new Map<string, DeviceRecord>()
   readonly #owned = new Map<string, Set<string>>()
   readonly #names = new Map<string, string>()
@@ -81,12 +85,13 @@ export class DeviceRegistry {
   readonly #told = new Set<string>()
   /** Devices of which only the time when they were last heard is not. */
   readonly #heard = new Set<string>()
-  #toldTimer: NodeJS.Timeout | undefined
-  #heardTimer: NodeJS.Timeout | undefined
+  #toldTimer: TimerHandle | undefined
+  #heardTimer: TimerHandle | undefined
   #changes: Promise<unknown> = Promise.resolve()
 
   private constructor(options: RegistryOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
     this.#store = options.store
     this.#now = options.now
   }
@@ -330,18 +335,18 @@ export class DeviceRegistry {
 
   async close(): Promise<void> {
     await this.flush()
-    clearTimeout(this.#toldTimer)
-    clearTimeout(this.#heardTimer)
+    this.#clock.clearTimeout(this.#toldTimer)
+    this.#clock.clearTimeout(this.#heardTimer)
   }
 
   #flushTold(): Promise<void> {
-    clearTimeout(this.#toldTimer)
+    this.#clock.clearTimeout(this.#toldTimer)
     this.#toldTimer = undefined
     return this.#flushSet(this.#told, telemetryToRow, (id) => this.#markTold(id))
   }
 
   #flushHeard(): Promise<void> {
-    clearTimeout(this.#heardTimer)
+    this.#clock.clearTimeout(this.#heardTimer)
     this.#heardTimer = undefined
     const time = (device: DeviceRecord) => ({ last_heard_at: device.lastHeardAt })
     return this.#flushSet(this.#heard, time, (id) => this.#markHeard(id))
@@ -427,16 +432,16 @@ export class DeviceRegistry {
 
   #markTold(id: string): void {
     this.#told.add(id)
-    this.#toldTimer ??= setTimeout(() => {
+    this.#toldTimer ??= this.#clock.setTimeout(() => {
       this.#flushTold().catch(this.#options.onError)
-    }, this.#options.batchAfter ?? 5_000).unref()
+    }, this.#options.batchAfter ?? 5_000)
   }
 
   #markHeard(id: string): void {
     this.#heard.add(id)
-    this.#heardTimer ??= setTimeout(() => {
+    this.#heardTimer ??= this.#clock.setTimeout(() => {
       this.#flushHeard().catch(this.#options.onError)
-    }, this.#options.heardBatchAfter ?? 60_000).unref()
+    }, this.#options.heardBatchAfter ?? 60_000)
   }
 
   #known(id: string): DeviceRecord {

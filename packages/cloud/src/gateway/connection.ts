@@ -28,6 +28,8 @@ export type Stage = 'handshake' | 'online' | 'asleep' | 'closed'
 export interface ConnectionHost {
   readonly limits: GatewayLimits
   now(): Millis
+  /** Cryptographically strong, unless chance is simulated. */
+  readonly random: (size: number) => Uint8Array
   /** Unix seconds. */
   unixTime(): number
   unixMillis(): number

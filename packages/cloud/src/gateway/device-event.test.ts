@@ -4,15 +4,24 @@ import { newDevice } from '../devices/device.ts'
 import { aboutDevice, deviceEvent } from './device-event.ts'
 
 const id = '422b00000000000000000001'
-const device = { ...newDevice(id, 0), ownerId: 'ann', productId: 43, productVersion: 0 }
+const device = { ...newDevice(id, 0), ownerId: 'ann', memberOf: 10_001, productVersion: 3 }
 const event = { name: 'e', ttl: 60, confirmable: false }
 
 describe('an event of a device', () => {
   it('is text, or null when it is empty', () => {
     const published = deviceEvent(device, { ...event, data: Buffer.from('grüß'), contentType: 0 }, 5)
     const expected = { name: 'e', data: 'grüß', ttl: 60, publishedAt: 5, coreid: id, deviceId: id }
-    assert.deepEqual(published, { ...expected, owner: 'ann', productId: 43, version: 0 })
+    assert.deepEqual(published, { ...expected, owner: 'ann', productId: 10_001, version: 3 })
     assert.equal(deviceEvent(device, { ...event, data: Buffer.alloc(0), contentType: 0 }, 5).data, null)
+  })
+
+  it('is of no product when the device only reports one, without being a member', () => {
+    const quarantined = { ...device, memberOf: null, productId: 10_001 }
+    for (const contentType of [0, 42]) {
+      const published = deviceEvent(quarantined, { ...event, data: Buffer.from('x'), contentType }, 5)
+      assert.deepEqual([published.owner, published.productId, published.version], ['ann', undefined, 3])
+    }
+    assert.equal(aboutDevice(quarantined, 'x', null, 5).productId, undefined)
   })
 
   it('of a device that nobody has claimed has no owner', () => {

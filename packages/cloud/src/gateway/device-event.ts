@@ -12,12 +12,14 @@ const mimeTypes: Readonly<Record<number, string>> = { 22: 'image/jpeg', 23: 'ima
  */
 export function deviceEvent(device: DeviceRecord, event: DeviceEvent, publishedAt: number): CloudEvent {
   const { name, data, ttl, contentType } = event
-  const { id, ownerId, productId, productVersion } = device
-  if (contentType === 0 && ownerId !== null && productId !== null && productVersion !== null) {
-    // Nearly every event: one object, always of the same shape.
+  const { id, ownerId, memberOf, productVersion: version } = device
+  if (contentType === 0 && ownerId !== null && version !== null) {
+    // Nearly every event: one object, always of one of two shapes.
     const text = data.length === 0 ? null : utf8(data)
-    const version = productVersion
-    return { name, data: text, ttl, publishedAt, coreid: id, deviceId: id, owner: ownerId, productId, version }
+    const owner = ownerId
+    if (memberOf === null) return { name, data: text, ttl, publishedAt, coreid: id, deviceId: id, owner, version }
+    const productId = memberOf
+    return { name, data: text, ttl, publishedAt, coreid: id, deviceId: id, owner, productId, version }
   }
   const common = { name, ttl, publishedAt, coreid: id, deviceId: id, ...context(device, ownerId) }
   if (contentType === 0) return { ...common, data: data.length === 0 ? null : utf8(data) }
@@ -37,10 +39,11 @@ export function aboutDevice(
   return { name, data, ttl: eventLimits.defaultTtl, publishedAt, coreid, deviceId: id, ...context(device, ownerId) }
 }
 
-function context({ productId, productVersion }: DeviceRecord, ownerId: string | null) {
+/** What a device reports makes it no member of a product: quarantined devices have no events there (cloud-api.md 1.7). */
+function context({ memberOf, productVersion }: DeviceRecord, ownerId: string | null) {
   return {
     ...(ownerId !== null && { owner: ownerId }),
-    ...(productId !== null && { productId }),
+    ...(memberOf !== null && { productId: memberOf }),
     ...(productVersion !== null && { version: productVersion }),
   }
 }

@@ -2,6 +2,7 @@
  * The gateway: keeps one connection per device, whatever it came in by, and walks events and requests through it.
  * The walk of an event touches memory only.
  */
+import { randomBytes } from 'node:crypto'
 import {
   cloudSystemEvent,
   type Describe,
@@ -18,6 +19,7 @@ import {
 } from '@aloe/protocol'
 import type { Logger } from 'pino'
 import type { Bus } from '../bus/bus.ts'
+import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 import type { DeviceRecord } from '../devices/device.ts'
 import type { Refusal } from '../devices/refusals.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
@@ -39,6 +41,7 @@ import type {
 } from './gateway.ts'
 import { defaultLimits, type GatewayLimits, requestTimeouts } from './limits.ts'
 import { NearDeadlines } from './near-deadlines.ts'
+import { type DevicePorts, nodePorts } from './ports.ts'
 import { runUpdate } from './running-update.ts'
 import { Subscribers } from './subscribers.ts'
 import { TcpListener, type TcpListenerOptions } from './tcp-listener.ts'
@@ -56,10 +59,18 @@ export interface GatewayOptions {
   readonly log: Logger
   readonly openEnrolment?: boolean
   readonly limits?: Partial<GatewayLimits>
-  /** Monotonic milliseconds. */
+  /** Timers, and the wall clock; the machine's unless given. */
+  readonly clock?: Clock
+  /** Monotonic milliseconds; the given clock's, else the machine's. */
   readonly now?: () => Millis
   /** Unix milliseconds. */
   readonly wallClock?: () => number
+  /** Where devices come in; the machine's ports unless given. */
+  readonly ports?: DevicePorts
+  /** Keys and nonces come from it: cryptographically strong, unless chance is simulated. */
+  readonly random?: (size: number) => Uint8Array
+  /** How often the sessions' deadlines are looked at, in milliseconds. */
+  readonly tick?: Millis
 }
 
 export interface ListenOptions {
@@ -68,8 +79,7 @@ export interface ListenOptions {
   readonly udpPort?: number
 }
 
-/** How often the sessions' deadlines are looked at. */
-const tick: Millis = 100
+const defaultTick: Millis = 100
 /** `last heard` is good to the second; the registry need not hear of every message. */
 const heardEvery: Millis = 1_000
 
@@ -81,6 +91,9 @@ export function createGateway(options: GatewayOptions): DeviceGateway {
 export class DeviceGateway implements Gateway, ConnectionHost {
   readonly limits: GatewayLimits
   readonly now: () => Millis
+  readonly random: (size: number) => Uint8Array
+  readonly #clock: Clock
+  readonly #tick: Millis
   readonly #wallClock: () => number
   readonly #registry: GatewayRegistry
   readonly #bus: Bus
@@ -97,15 +110,19 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   readonly #subscribers = new Subscribers<DeviceConnection>()
   readonly #observers = new Set<DeviceObserver>()
   readonly #reports: DeviceReports
-  #ticker: NodeJS.Timeout | undefined
+  #ticker: TimerHandle | undefined
   #unsubscribe: (() => void) | undefined
   #closing = false
 
   constructor(options: GatewayOptions) {
     const { registry } = options
     this.limits = { ...defaultLimits, ...options.limits }
-    this.now = options.now ?? (() => performance.now())
-    this.#wallClock = options.wallClock ?? Date.now
+    const { clock = systemClock } = options
+    this.#clock = clock
+    this.#tick = options.tick ?? defaultTick
+    this.now = options.now ?? (options.clock ? () => clock.now() : () => performance.now())
+    this.#wallClock = options.wallClock ?? (() => clock.now())
+    this.random = options.random ?? randomBytes
     this.#registry = registry
     this.#bus = options.bus
     this.#log = options.log
@@ -127,21 +144,27 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     })
     this.#lastTick = this.now()
     this.#wheel = new DeadlineWheel(this.#lastTick)
-    this.#near = new NearDeadlines(this.now)
-    this.#tcp = new TcpListener(this, this.#log, options.tcp)
-    this.#udp = options.udp && new UdpListener(this, this.#log, options.udp)
+    this.#near = new NearDeadlines(this.now, clock)
+    const { ports = nodePorts } = options
+    this.#tcp = new TcpListener(this, this.#log, ports, options.tcp)
+    this.#udp = options.udp && new UdpListener(this, this.#log, ports, options.udp)
   }
 
   /** Opens the ports (0 takes a free one); resolves when devices can connect. */
   async listen({ host, tcpPort, udpPort = 0 }: ListenOptions): Promise<void> {
     await this.#tcp.listen(host, tcpPort)
     await this.#udp?.listen(host, udpPort)
-    this.#ticker = setInterval(() => {
+    this.#awaitTick()
+    this.#unsubscribe = this.#bus.subscribe((event) => this.#distribute(event))
+  }
+
+  #awaitTick(): void {
+    this.#ticker = this.#clock.setTimeout(() => {
+      this.#awaitTick()
       this.#lastTick = this.now()
       this.#wheel.advance(this.#lastTick)
       this.#udp?.poll(this.#lastTick)
-    }, tick)
-    this.#unsubscribe = this.#bus.subscribe((event) => this.#distribute(event))
+    }, this.#tick)
   }
 
   get tcpPort(): number {
@@ -175,7 +198,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   schedule(connection: DeviceConnection, at: Millis): void {
     this.#wheel.schedule(connection, at)
     // The wheel is late by up to a tick, which is as nothing to a ping, and much to a pause within a transfer.
-    if (at < this.#lastTick + 2 * tick) this.#near.add(connection, at)
+    if (at < this.#lastTick + 2 * this.#tick) this.#near.add(connection, at)
   }
 
   unschedule(connection: DeviceConnection): void {
@@ -444,7 +467,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     if (this.#closing) return
     this.#closing = true
     const closed = Promise.all([this.#tcp.close(), this.#udp?.close()])
-    clearInterval(this.#ticker)
+    this.#clock.clearTimeout(this.#ticker)
     this.#near.close()
     this.#unsubscribe?.()
     await closed

@@ -3,6 +3,7 @@
  * that one timer and a map do, and the wheel need not turn faster for all the others.
  */
 import type { Millis } from '@aloe/protocol'
+import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 
 export interface NearItem {
   /** Called when the item's time has come; it may add itself again. */
@@ -11,12 +12,14 @@ export interface NearItem {
 
 export class NearDeadlines<T extends NearItem> {
   readonly #now: () => Millis
+  readonly #clock: Clock
   readonly #due = new Map<T, Millis>()
-  #timer: NodeJS.Timeout | undefined
+  #timer: TimerHandle | undefined
   #timerAt: Millis = Number.POSITIVE_INFINITY
 
-  constructor(now: () => Millis) {
+  constructor(now: () => Millis, clock: Clock = systemClock) {
     this.#now = now
+    this.#clock = clock
   }
 
   /** How many items wait. */
@@ -37,15 +40,15 @@ export class NearDeadlines<T extends NearItem> {
 
   close(): void {
     this.#due.clear()
-    clearTimeout(this.#timer)
+    this.#clock.clearTimeout(this.#timer)
     this.#timerAt = Number.POSITIVE_INFINITY
   }
 
   #arm(at: Millis): void {
-    clearTimeout(this.#timer)
+    this.#clock.clearTimeout(this.#timer)
     this.#timerAt = at
     // At least a millisecond, so that a deadline that stays in the past cannot keep the process busy.
-    this.#timer = setTimeout(() => this.#fire(), Math.max(1, Math.ceil(at - this.#now())))
+    this.#timer = this.#clock.setTimeout(() => this.#fire(), Math.max(1, Math.ceil(at - this.#now())))
   }
 
   #fire(): void {

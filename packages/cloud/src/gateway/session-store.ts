@@ -8,6 +8,7 @@
  */
 import type { Subscription } from '@aloe/protocol'
 import type { Insertable, Selectable } from 'kysely'
+import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 import type { DeviceSessionTable } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 
@@ -44,6 +45,7 @@ export interface SessionStoreOptions {
   readonly touchAfter?: number
   /** How long what could not be written waits to be tried again. */
   readonly retryAfter?: number
+  readonly clock?: Clock
 }
 
 /** A session in memory, as the store sees it. */
@@ -72,19 +74,21 @@ export class SessionStore {
   /** Devices that were online when the last process ended. */
   readonly wereOnline: string[] = []
   readonly #options: SessionStoreOptions
+  readonly #clock: Clock
   readonly #deviceOf = new Map<string, string>()
   /** Its key under which each device's session is found. */
   readonly #keyOf = new Map<string, string>()
   #changes = new Map<string, Change>()
   readonly #touched = new Map<string, Storable>()
   readonly #wanted = new Map<string, Loaded[]>()
-  #commitTimer: NodeJS.Timeout | undefined
-  #touchTimer: NodeJS.Timeout | undefined
+  #commitTimer: TimerHandle | undefined
+  #touchTimer: TimerHandle | undefined
   #working: Promise<void> = Promise.resolve()
   #committing: ReadonlyMap<string, Change> = new Map()
 
   private constructor(options: SessionStoreOptions) {
     this.#options = options
+    this.#clock = options.clock ?? systemClock
   }
 
   /** Reads the index. */
@@ -176,10 +180,10 @@ export class SessionStore {
   /** Only sequence numbers have changed: they are written with some later group. */
   touch(session: Storable): void {
     this.#touched.set(session.deviceId, session)
-    this.#touchTimer ??= setTimeout(() => {
+    this.#touchTimer ??= this.#clock.setTimeout(() => {
       this.#touchTimer = undefined
       this.#saveTouched()
-    }, this.#options.touchAfter ?? 1_000).unref()
+    }, this.#options.touchAfter ?? 1_000)
   }
 
   #saveTouched(): void {
@@ -203,7 +207,7 @@ export class SessionStore {
 
   /** Resolves when everything that was to be written is, or has failed. */
   async flush(): Promise<void> {
-    clearTimeout(this.#touchTimer)
+    this.#clock.clearTimeout(this.#touchTimer)
     this.#touchTimer = undefined
     this.#saveTouched()
     await this.#commit()
@@ -211,8 +215,8 @@ export class SessionStore {
 
   async close(): Promise<void> {
     await this.flush()
-    clearTimeout(this.#commitTimer)
-    clearTimeout(this.#touchTimer)
+    this.#clock.clearTimeout(this.#commitTimer)
+    this.#clock.clearTimeout(this.#touchTimer)
   }
 
   #change(deviceId: string): Change {
@@ -221,12 +225,12 @@ export class SessionStore {
       change = { session: undefined, waiting: [] }
       this.#changes.set(deviceId, change)
     }
-    this.#commitTimer ??= setTimeout(() => void this.#commit(), this.#options.commitAfter ?? 25)
+    this.#commitTimer ??= this.#clock.setTimeout(() => void this.#commit(), this.#options.commitAfter ?? 25)
     return change
   }
 
   #commit(): Promise<void> {
-    clearTimeout(this.#commitTimer)
+    this.#clock.clearTimeout(this.#commitTimer)
     this.#commitTimer = undefined
     this.#working = this.#working.then(() => this.#write())
     return this.#working
@@ -297,8 +301,8 @@ export class SessionStore {
       if (newer) newer.waiting.unshift(...failed.waiting)
       else this.#changes.set(id, failed)
     }
-    clearTimeout(this.#commitTimer)
-    this.#commitTimer = setTimeout(() => void this.#commit(), this.#options.retryAfter ?? 1_000)
+    this.#clock.clearTimeout(this.#commitTimer)
+    this.#commitTimer = this.#clock.setTimeout(() => void this.#commit(), this.#options.retryAfter ?? 1_000)
   }
 
   #index(deviceId: string, connectionId: string | undefined, address: string): void {

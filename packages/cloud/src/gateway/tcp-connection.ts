@@ -2,8 +2,7 @@
  * One device on one TCP socket: joins the socket, the secure channel and the session, and knows how far they got.
  * Its socket's listeners are shared functions.
  */
-import { type KeyObject, randomBytes } from 'node:crypto'
-import type { Socket } from 'node:net'
+import type { KeyObject } from 'node:crypto'
 import {
   CloudSession,
   type HandshakeStep,
@@ -18,6 +17,7 @@ import {
 } from '@aloe/protocol'
 import type { Admission } from './admission.ts'
 import { type ConnectionHost, DeviceConnection, plainAddress } from './connection.ts'
+import type { StreamSocket } from './ports.ts'
 
 /** What a connection needs of the listener that took its socket. */
 export interface TcpConnectionOwner {
@@ -29,7 +29,7 @@ export interface TcpConnectionOwner {
 
 const connectionKey = Symbol('connection')
 
-interface DeviceSocket extends Socket {
+interface DeviceSocket extends StreamSocket {
   [connectionKey]?: TcpConnection
 }
 
@@ -54,11 +54,11 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
   /** Whatever is written now belongs together. */
   #gathering = false
 
-  constructor(host: ConnectionHost, owner: TcpConnectionOwner, socket: Socket) {
+  constructor(host: ConnectionHost, owner: TcpConnectionOwner, socket: StreamSocket) {
     super(host, plainAddress(socket.remoteAddress), socket.remotePort ?? 0)
     this.#owner = owner
     this.#socket = socket
-    this.#channel = new TcpServerChannel({ serverKey: owner.serverKey, random: randomBytes, handlers: this })
+    this.#channel = new TcpServerChannel({ serverKey: owner.serverKey, random: host.random, handlers: this })
     this.#socket[connectionKey] = this
     socket.on('data', onData)
     socket.on('drain', onDrain)
@@ -160,7 +160,7 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
   established({ messageIdSeed }: TcpServerEstablished): void {
     this.session = new CloudSession({
       transport: 'tcp',
-      random: randomBytes,
+      random: this.host.random,
       unixTime: this.host.unixTime,
       firstMessageId: messageIdSeed,
       handlers: this,

@@ -267,7 +267,15 @@ describe('the gateway on TCP', () => {
       const { name, data, ttl, coreid, deviceId, owner, productId } = event ?? {}
       assert.deepEqual(
         { name, data, ttl, coreid, deviceId, owner, productId },
-        { name: 'temperature/kitchen', data: '21.5', ttl: 60, coreid: id, deviceId: id, owner: 'ann', productId: 43 },
+        {
+          name: 'temperature/kitchen',
+          data: '21.5',
+          ttl: 60,
+          coreid: id,
+          deviceId: id,
+          owner: 'ann',
+          productId: undefined,
+        },
       )
       assert.equal(named('empty')[0]?.data, null)
     })

@@ -1,8 +1,8 @@
 /** The port for devices on TCP: takes sockets, within limits, and closes them. */
 import type { KeyObject } from 'node:crypto'
-import { createServer, type Server, type Socket } from 'node:net'
 import type { Logger } from 'pino'
 import type { ConnectionHost } from './connection.ts'
+import type { DevicePorts, StreamPort, StreamSocket } from './ports.ts'
 import { TcpConnection, type TcpConnectionOwner } from './tcp-connection.ts'
 
 export interface TcpListenerOptions {
@@ -14,36 +14,32 @@ export class TcpListener implements TcpConnectionOwner {
   readonly serverKey: KeyObject
   readonly #host: ConnectionHost
   readonly #log: Logger
-  readonly #server: Server
+  readonly #ports: DevicePorts
+  #port: StreamPort | undefined
   /** Every open socket, and those of them that are not admitted yet. */
   readonly #connections = new Set<TcpConnection>()
   readonly #handshakes = new Set<TcpConnection>()
   #closing = false
 
-  constructor(host: ConnectionHost, log: Logger, options: TcpListenerOptions) {
+  constructor(host: ConnectionHost, log: Logger, ports: DevicePorts, options: TcpListenerOptions) {
     this.#host = host
     this.#log = log
     this.serverKey = options.serverKey
-    this.#server = createServer({ noDelay: true }, (socket) => this.#accept(socket))
+    this.#ports = ports
   }
 
   async listen(host: string, port: number): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen({ host, port, backlog: 1_024 }, () => {
-        this.#server.off('error', reject)
-        resolve()
-      })
+    this.#port = await this.#ports.openTcp(host, port, {
+      accept: (socket) => this.#accept(socket),
+      failed: (error) => this.#log.error({ error }, 'the gateway cannot take connections'),
     })
-    this.#server.on('error', (error) => this.#log.error({ error }, 'the gateway cannot take connections'))
   }
 
   get port(): number {
-    const address = this.#server.address()
-    return typeof address === 'object' && address ? address.port : 0
+    return this.#port?.port ?? 0
   }
 
-  #accept(socket: Socket): void {
+  #accept(socket: StreamSocket): void {
     const { maxConnections, maxHandshakes } = this.#host.limits
     const full =
       this.#connections.size >= maxConnections
@@ -74,7 +70,7 @@ export class TcpListener implements TcpConnectionOwner {
 
   async close(): Promise<void> {
     this.#closing = true
-    const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()))
+    const closed = this.#port?.close()
     for (const connection of [...this.#connections]) connection.close('the cloud is closing')
     await closed
   }

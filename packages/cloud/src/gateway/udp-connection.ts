@@ -6,7 +6,6 @@
  * `asleep`: the first authentic message wakes it. It falls asleep again when the device says goodbye or falls silent,
  * and then leaves memory.
  */
-import { randomBytes } from 'node:crypto'
 import { platformById } from '@aloe/firmware'
 import {
   CloudSession,
@@ -266,7 +265,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
   #begin(hello: Hello, subscriptions: readonly Subscription[] | undefined, now: Millis): CloudSession {
     const session = new CloudSession({
       transport: 'udp',
-      random: randomBytes,
+      random: this.host.random,
       unixTime: () => this.host.unixTime(),
       firstMessageId: this.dtls.sendSequence & 0xffff,
       handlers: this,

@@ -4,9 +4,6 @@
  */
 
 import type { KeyObject } from 'node:crypto'
-import { randomBytes } from 'node:crypto'
-import { createSocket, type RemoteInfo, type Socket } from 'node:dgram'
-import { isIPv6 } from 'node:net'
 import {
   type DropReason,
   type DtlsHandshakeStep,
@@ -21,6 +18,7 @@ import {
 import type { Logger } from 'pino'
 import { type ConnectionHost, plainAddress } from './connection.ts'
 import type { UdpStatistics } from './gateway.ts'
+import type { DatagramPort, DevicePorts } from './ports.ts'
 import type { SessionStore, StoredSession } from './session-store.ts'
 import {
   connectionIdOf,
@@ -47,7 +45,6 @@ const wakeTime: Millis = 10_000
 const rousedAtOnce = 50
 /** What is dropped is logged so often, if there is anything. */
 const reportEvery: Millis = 60_000
-const receiveBuffer = 4 * 1_024 * 1_024
 
 type DropCounts = Record<DropReason | UdpDropReason | 'waking' | 'send', number>
 
@@ -69,23 +66,24 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   readonly #counts = { received: 0, sent: 0, resumed: 0 }
   /** Devices that were online when the last process ended, and are still to be looked for. */
   readonly #toRouse: string[]
-  #socket: Socket | undefined
-  #family: 'udp4' | 'udp6' = 'udp4'
+  readonly #ports: DevicePorts
+  #socket: DatagramPort | undefined
   /** The datagram that is being taken says that its sender has just resumed. */
   #marked = false
   #reportAt: Millis
   #reported = 0
   #closing = false
 
-  constructor(host: ConnectionHost, log: Logger, options: UdpListenerOptions) {
+  constructor(host: ConnectionHost, log: Logger, ports: DevicePorts, options: UdpListenerOptions) {
     this.#host = host
     this.#log = log
+    this.#ports = ports
     this.#store = options.sessions
     this.#toRouse = [...options.sessions.wereOnline]
     this.#reportAt = host.now() + reportEvery
     this.#dtls = new DtlsListener({
       serverKey: options.serverKey,
-      random: randomBytes,
+      random: host.random,
       handlers: this,
       node: options.node ?? 1,
       limits: { total: host.limits.maxHandshakes },
@@ -94,30 +92,10 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   }
 
   async listen(host: string, port: number): Promise<void> {
-    this.#family = isIPv6(host) ? 'udp6' : 'udp4'
-    const socket = createSocket({
-      type: this.#family,
-      // Only addresses are sent to, never names: the answer is at hand.
-      lookup: (address, _options, found) => found(null, address, this.#family === 'udp6' ? 6 : 4),
+    this.#socket = await this.#ports.openUdp(host, port, {
+      received: (datagram, from) => this.#received(datagram, from),
+      failed: (error) => this.#log.error({ error }, 'the gateway cannot take datagrams'),
     })
-    await new Promise<void>((resolve, reject) => {
-      socket.once('error', (error) => {
-        socket.close()
-        reject(error)
-      })
-      socket.bind({ address: host, port }, () => {
-        socket.removeAllListeners('error')
-        resolve()
-      })
-    })
-    this.#socket = socket
-    socket.on('error', (error) => this.#log.error({ error }, 'the gateway cannot take datagrams'))
-    try {
-      socket.setRecvBufferSize(receiveBuffer)
-    } catch (error) {
-      this.#log.debug({ error }, 'the system gives no larger buffer for datagrams')
-    }
-    socket.on('message', (datagram, from) => this.#received(datagram, from))
   }
 
   get port(): number {
@@ -154,7 +132,7 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
     }
   }
 
-  #received(datagram: Uint8Array, from: RemoteInfo): void {
+  #received(datagram: Uint8Array, from: { readonly address: string; readonly port: number }): void {
     if (this.#closing) return
     this.#counts.received++
     this.#take(datagram, `${from.address}:${from.port}`, this.#host.now())
