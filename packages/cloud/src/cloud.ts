@@ -16,6 +16,7 @@ import { SessionStore } from './gateway/session-store.ts'
 import { Identity } from './identity/identity.ts'
 import { openServerKeys } from './keys.ts'
 import { createLogger } from './log.ts'
+import { Products } from './products/products.ts'
 import { openStore } from './store/store.ts'
 import { loadCatalogue } from './updates/catalogue.ts'
 import type { UpdateLimits } from './updates/device-updates.ts'
@@ -98,7 +99,12 @@ async function open(
   const store = await openStore(dataDir)
   closers.push(() => store.close())
   const keys = await openServerKeys(join(dataDir, 'keys'))
-  const identity = await Identity.open({ store, now })
+  const identity = await Identity.open({
+    store,
+    now,
+    onError: (error) => log.error({ error }, 'the audit log could not be written'),
+  })
+  closers.push(() => identity.close())
   const { username = 'admin', password } = options.admin ?? {}
   const administrator = await identity.ensureAdministrator({ username, ...(password !== undefined && { password }) })
 
@@ -108,6 +114,7 @@ async function open(
     onError: (error) => log.error({ error }, 'what devices told could not be stored'),
   })
   closers.push(() => registry.close())
+  const products = await Products.open({ store, registry, now })
   const bus = createLocalBus((error, { name }) => log.error({ error, event: name }, 'an event broke its receiver'))
   const streams = new EventStreams({
     bus,
@@ -158,6 +165,7 @@ async function open(
     store,
     identity,
     registry,
+    products,
     bus,
     streams,
     gateway,

@@ -11,6 +11,7 @@ import { EventStreams } from '../events/event-streams.ts'
 import type { GatewayStatistics, RequestResult, VariableValue } from '../gateway/gateway.ts'
 import { Identity } from '../identity/identity.ts'
 import type { User } from '../identity/users.ts'
+import { Products } from '../products/products.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { loadCatalogue } from '../updates/catalogue.ts'
 import { type FixtureRelease, writeReleaseFolder } from '../updates/catalogue-fixture.ts'
@@ -100,6 +101,7 @@ export interface ApiFixture {
   readonly bus: Bus
   readonly identity: Identity
   readonly registry: DeviceRegistry
+  readonly products: Products
   readonly streams: EventStreams
   readonly gateway: FakeGateway
   readonly updates: FakeUpdates
@@ -150,6 +152,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   const store = await openStore()
   const identity = await Identity.open({ store, now, passwordCost: { memory: 64, passes: 1, parallelism: 1 } })
   const registry = await DeviceRegistry.open({ store, now, onError: fail })
+  const products = await Products.open({ store, registry, now })
   const bus = createLocalBus(fail)
   const streams = new EventStreams({ bus, bufferLimit: 256 * 1024 })
   const gateway = new FakeGateway()
@@ -161,6 +164,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     store,
     identity,
     registry,
+    products,
     bus,
     streams,
     gateway,
@@ -180,6 +184,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     bus,
     identity,
     registry,
+    products,
     streams,
     gateway,
     updates,
@@ -209,6 +214,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
       await api.close()
       streams.close()
       await registry.close()
+      await identity.close()
       await store.close()
       await rm(folder, { recursive: true, force: true })
     },

@@ -1,13 +1,13 @@
 /** The REST and SSE API: Particle's (cloud-api.md), and what Aloe adds. `docs/api.md` is its description. */
 import cors from '@fastify/cors'
 import Fastify, { type FastifyInstance, type FastifyRequest, LogController } from 'fastify'
-import { noProducts } from '../identity/product-directory.ts'
 import { authorizeRoutes } from './authorize.ts'
 import { registerBodies } from './bodies.ts'
 import { type ApiContext, createContext } from './context.ts'
 import { notFound, sendError, tooMany } from './errors.ts'
 import type { RateClass } from './limits.ts'
 import { aloeRoutes, openAloeRoutes } from './routes/aloe.ts'
+import { auditRoutes } from './routes/audit.ts'
 import { binaryRoutes } from './routes/binaries.ts'
 import { deviceOsRoutes } from './routes/device-os.ts'
 import { deviceRoutes } from './routes/devices.ts'
@@ -54,7 +54,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   await registerBodies(app as unknown as FastifyInstance, context.limits)
   authorizeRoutes(app as unknown as FastifyInstance, {
     identity: context.identity,
-    products: deps.products ?? noProducts,
+    products: deps.products,
   })
 
   openAloeRoutes(app, context)
@@ -70,6 +70,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   functionRoutes(app, context)
   binaryRoutes(app, context)
   aloeRoutes(app, context)
+  auditRoutes(app, context)
   planRoutes(app, context)
   emptyListRoutes(app)
 

@@ -16,7 +16,7 @@ export function deviceJson(device: DeviceRecord, context: ApiContext): Record<st
     last_handshake_at: iso(device.lastHandshakeAt),
     last_app: null,
     // Equal for a device of no product: that is how the CLI tells (cloud-api.md 0.4).
-    product_id: device.productId ?? device.platformId,
+    product_id: device.memberOf ?? device.platformId,
     platform_id: device.platformId,
     // The CLI tests `connected`, the documents name `online`.
     online,

@@ -6,7 +6,8 @@ import type { DeviceRegistry } from '../devices/registry.ts'
 import type { EventStreams } from '../events/event-streams.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
-import type { ProductDirectory } from '../identity/product-directory.ts'
+import type { ProductRecord } from '../products/product.ts'
+import type { Products } from '../products/products.ts'
 import type { Store } from '../store/store.ts'
 import type { Catalogue } from '../updates/catalogue.ts'
 import type { Updates } from '../updates/updates.ts'
@@ -45,8 +46,7 @@ export interface ApiDeps {
   readonly streams: EventStreams
   readonly gateway: ApiGateway
   readonly updates: ApiUpdates
-  /** Without it the cloud has no products. */
-  readonly products?: ProductDirectory
+  readonly products: Products
   readonly compiler: Pick<Compiler, 'compile'>
   readonly catalogue: Catalogue
   /** Asked per request: the ports are known only when the gateway listens. */

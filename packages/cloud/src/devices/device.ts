@@ -12,8 +12,14 @@ export interface DeviceRecord {
   readonly ownerId: string | null
   /** Null until the device has said so. */
   readonly platformId: number | null
+  /** What the device reports, which makes it no member of that product. */
   readonly productId: number | null
   readonly productVersion: number | null
+  /** The product that the device is an approved member of; in memory only, kept by `products/product-devices.ts`. */
+  readonly memberOf: number | null
+  readonly serialNumber: string | null
+  /** The Device OS version that the owner chose to compile for. */
+  readonly pinnedBuildTarget: string | null
   readonly notes: string | null
   /** SPKI DER, base64 (`keyObject` of keys.ts makes a KeyObject of it); null when none is registered. */
   readonly publicKey: string | null
@@ -48,6 +54,9 @@ export function newDevice(id: string, createdAt: number): DeviceRecord {
     platformId: null,
     productId: null,
     productVersion: null,
+    memberOf: null,
+    serialNumber: null,
+    pinnedBuildTarget: null,
     notes: null,
     publicKey: null,
     keyAlgorithm: null,
@@ -88,6 +97,9 @@ export function deviceFromRow(row: Selectable<DeviceTable>): DeviceRecord {
     platformId: row.platform_id,
     productId: row.product_id,
     productVersion: row.product_version,
+    memberOf: null,
+    serialNumber: row.serial_number,
+    pinnedBuildTarget: row.pinned_build_target,
     notes: row.notes,
     publicKey: row.public_key,
     keyAlgorithm: row.key_algorithm,
@@ -113,6 +125,8 @@ export function deviceToRow(device: DeviceRecord, now: number): Insertable<Devic
     name_key: device.name === null ? null : nameKey(device.name),
     owner_id: device.ownerId,
     notes: device.notes,
+    serial_number: device.serialNumber,
+    pinned_build_target: device.pinnedBuildTarget,
     public_key: device.publicKey,
     key_algorithm: device.keyAlgorithm,
     provisioned_by: device.provisionedBy,

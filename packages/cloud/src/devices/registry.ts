@@ -122,6 +122,12 @@ export class DeviceRegistry {
     return devices.sort((a, b) => (b.lastHandshakeAt ?? 0) - (a.lastHandshakeAt ?? 0) || (a.id < b.id ? -1 : 1))
   }
 
+  /** Which product the device is an approved member of: `products/product-devices.ts` says so, nobody else. */
+  setProduct(id: string, productId: number | null): void {
+    const device = this.#devices.get(id)
+    if (device) this.#devices.set(id, { ...device, memberOf: productId })
+  }
+
   all(): IterableIterator<DeviceRecord> {
     return this.#devices.values()
   }
@@ -230,7 +236,14 @@ export class DeviceRegistry {
     await this.#store.db.deleteFrom('claim_codes').where('expires_at', '<=', now).execute()
     await this.#store.db
       .insertInto('claim_codes')
-      .values({ code, user_id: userId, device_id: null, created_at: now, expires_at: now + claimCodeLifetime })
+      .values({
+        code,
+        user_id: userId,
+        device_id: null,
+        product_id: null,
+        created_at: now,
+        expires_at: now + claimCodeLifetime,
+      })
       .execute()
     return code
   }

@@ -60,7 +60,7 @@ export function functionRoutes(app: ApiServer, context: ApiContext): void {
           connected: true,
           deviceID: device.id,
           name: device.name,
-          product_id: device.productId ?? device.platformId,
+          product_id: device.memberOf ?? device.platformId,
         },
       }
     },
