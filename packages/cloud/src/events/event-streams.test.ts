@@ -23,9 +23,11 @@ const mine: StreamFilter = { kind: 'owner', ownerId: 'alice', prefix: '' }
 class FakeSink implements StreamSink {
   readonly chunks: (Uint8Array | string)[] = []
   writableLength = 0
+  bytesWritten = 0
   destroyed = false
   write(chunk: Uint8Array | string): boolean {
     this.chunks.push(chunk)
+    this.bytesWritten += Buffer.byteLength(chunk)
     return true
   }
   destroy(): void {
@@ -159,6 +161,68 @@ describe('event streams', () => {
     beating.open(mine, sink)
     while (!sink.text.endsWith('\n\n\n\n')) await new Promise((resolve) => setTimeout(resolve, 5))
     assert.match(sink.text, /^:ok\n\n\n+$/)
+    beating.close()
+  })
+
+  it('drop a client that takes nothing of what waits for it, and leave one that reads slowly', async () => {
+    const beating = new EventStreams({
+      bus,
+      heartbeatEvery: 5,
+      stalledAfter: 15,
+      onDropped: (filter) => dropped.push(filter),
+    })
+    const [hung, slow, quick] = [new FakeSink(), new FakeSink(), new FakeSink()]
+    for (const sink of [hung, slow, quick]) beating.open(mine, sink)
+    hung.writableLength = 100
+    hung.write = (chunk) => {
+      hung.writableLength += Buffer.byteLength(chunk)
+      hung.bytesWritten += Buffer.byteLength(chunk)
+      return false
+    }
+    // It takes something every time, and yet more and more waits for it.
+    slow.write = (chunk) => {
+      slow.writableLength += 1
+      slow.bytesWritten += Buffer.byteLength(chunk) + 1
+      return false
+    }
+    while (!hung.destroyed) await new Promise((resolve) => setTimeout(resolve, 5))
+    assert.deepEqual([slow.destroyed, quick.destroyed], [false, false])
+    assert.deepEqual(dropped, [mine])
+    assert.deepEqual(beating.statistics().dropped, { slow: 0, stalled: 1 })
+    beating.close()
+  })
+
+  it('bound what waits for all clients together: those furthest behind go first', async () => {
+    const bounded = new EventStreams({ bus, bufferLimit: 64 * 1024 * 1024, totalLimit: 20 * 1024 * 1024 })
+    const sinks = ['a', 'b', 'c'].map((prefix) => {
+      const sink = new FakeSink()
+      bounded.open({ ...mine, prefix }, sink)
+      return sink
+    })
+    const [worst, bad, good] = sinks as [FakeSink, FakeSink, FakeSink]
+    worst.writableLength = 16 * 1024 * 1024
+    bad.writableLength = 6 * 1024 * 1024
+    const data = 'x'.repeat(16_000)
+    for (let i = 0; i < 600; i++) bus.publish(event({ name: 'c', data }))
+    await nextTurn()
+    assert.deepEqual(
+      [worst, bad, good].map(({ destroyed }) => destroyed),
+      [true, false, false],
+    )
+    bounded.close()
+  })
+
+  it('beat often enough for every client', async (t) => {
+    // particle-api-js gives up after 15 s of silence (cloud-api.md 1.4).
+    t.mock.timers.enable({ apis: ['setInterval'] })
+    const sink = new FakeSink()
+    const beating = new EventStreams({ bus })
+    beating.open(mine, sink)
+    for (let beats = 1; beats <= 10; beats++) {
+      const before = sink.chunks.length
+      t.mock.timers.tick(14_000)
+      assert.ok(sink.chunks.length > before)
+    }
     beating.close()
   })
 

@@ -6,16 +6,30 @@ export const streamOpening = ':ok\n\n'
 /** Any byte keeps a stream alive; a lone line end is the smallest that no parser shows. */
 export const heartbeat = '\n'
 
-/** The frame on the streams of users and devices. The name stands in the `event:` line only. */
-export function frameEvent(event: CloudEvent): string {
-  return `event: ${lineOf(event.name)}\ndata: {${common(event)}}\n\n`
+/** Said to who asked for what was missed, once there is nothing more of it: what follows is live. */
+export const caughtUp = ':caught up\n\n'
+
+/** What a client is told that asked for more than is kept: an event of the cloud, for that stream alone. */
+export const gapEventName = 'aloe/events/gap'
+
+/**
+ * The frame on the streams of users and devices. The name stands in the `event:` line only.
+ *
+ * @param id with which the client can go on here; it comes last, so that the lines before it are Particle's
+ */
+export function frameEvent(event: CloudEvent, id?: number): string {
+  return `event: ${lineOf(event.name)}\ndata: {${common(event)}}\n${idLine(id)}\n`
 }
 
 /** The frame on the streams of products, which says more. */
-export function frameProductEvent(event: CloudEvent): string {
+export function frameProductEvent(event: CloudEvent, id?: number): string {
   const { owner = '', version = 0, productId = 0 } = event
   const more = `"userid":${JSON.stringify(owner)},"version":${version},"public":false,"productID":${productId}`
-  return `event: ${lineOf(event.name)}\ndata: {${common(event)},${more}}\n\n`
+  return `event: ${lineOf(event.name)}\ndata: {${common(event)},${more}}\n${idLine(id)}\n`
+}
+
+function idLine(id: number | undefined): string {
+  return id === undefined ? '' : `id: ${id}\n`
 }
 
 function common({ data, ttl, publishedAt, coreid }: CloudEvent): string {
