@@ -2,8 +2,8 @@
 import type { FastifyRequest } from 'fastify'
 import type { Caller } from '../identity/caller.ts'
 import type { Identity, Session } from '../identity/identity.ts'
-import type { ProductRef } from '../identity/product-directory.ts'
 import type { User } from '../identity/users.ts'
+import type { ProductRecord } from '../products/product.ts'
 import { badToken, forbidden, missingToken } from './errors.ts'
 
 declare module 'fastify' {
@@ -13,7 +13,7 @@ declare module 'fastify' {
     /** Who it is; null as the session is. */
     caller: Caller | null
     /** On routes of products: the one that `:product` names, to which the caller has access. */
-    product: ProductRef | null
+    product: ProductRecord | null
   }
 }
 
@@ -34,7 +34,7 @@ export function userOf(request: FastifyRequest): User {
 }
 
 /** The product of a route under `/v1/products/:product`. */
-export function productOf(request: FastifyRequest): ProductRef {
+export function productOf(request: FastifyRequest): ProductRecord {
   if (!request.product) throw new Error(`${request.routeOptions.url} is not a route of a product`)
   return request.product
 }

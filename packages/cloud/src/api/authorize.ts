@@ -4,13 +4,14 @@ import { type AccessDecision, mayOnOwn, mayOnProduct } from '../identity/access-
 import type { Caller } from '../identity/caller.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { ProductDirectory } from '../identity/product-directory.ts'
+import type { ProductRecord } from '../products/product.ts'
 import { type Access, anyone, self } from './access.ts'
 import { bearerToken, mayComeInForm, queryToken, sessionOf } from './authentication.ts'
 import { type ApiError, forbidden, missingToken, notFound, oauthError } from './errors.ts'
 
 export interface AuthorizeOptions {
   readonly identity: Identity
-  readonly products: ProductDirectory
+  readonly products: ProductDirectory<ProductRecord>
 }
 
 /**

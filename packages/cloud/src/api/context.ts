@@ -1,6 +1,7 @@
 /** What all routes share. */
 import type { FastifyRequest } from 'fastify'
 import type { DeviceRecord } from '../devices/device.ts'
+import { actorOf } from '../identity/caller.ts'
 import { userOf } from './authentication.ts'
 import { badRequest, unknownDevice } from './errors.ts'
 import { type ApiLimits, defaultLimits, RateLimiter } from './limits.ts'
@@ -13,6 +14,22 @@ export interface ApiContext extends ApiDeps {
   publicUrl(request: FastifyRequest): string
   /** The caller's device by id or name. @throws ApiError 403 when it is unknown or somebody else's */
   device(request: FastifyRequest, idOrName: string): DeviceRecord
+  /**
+   * Notes in the audit log that the caller did something; returns at once. Call it when it is done, from every route that
+   * changes what lasts.
+   *
+   * @param action `noun.verb`: `device.rename`, `product.create`
+   * @param target what it was done to: an id or a name
+   * @param detail what else is to be known of it; never a secret
+   * @param concerns the person or product concerned, when it is another than the caller, and the product of the route
+   */
+  audit(
+    request: FastifyRequest,
+    action: string,
+    target: string | number,
+    detail?: Readonly<Record<string, unknown>>,
+    concerns?: { readonly userId?: string | null; readonly productId?: number | null },
+  ): void
 }
 
 export function createContext(deps: ApiDeps): ApiContext {
@@ -28,6 +45,20 @@ export function createContext(deps: ApiDeps): ApiContext {
       const device = deps.registry.find(idOrName, userOf(request).id)
       if (!device) throw unknownDevice(publicUrl(request))
       return device
+    },
+    audit(request, action, target, detail = {}, concerns = {}) {
+      const { caller, product } = request
+      const own = caller && caller.kind !== 'user' ? caller.productId : null
+      deps.identity.audit.record({
+        actor: actorOf(caller),
+        action,
+        target: String(target),
+        userId: concerns.userId ?? null,
+        productId: concerns.productId ?? product?.id ?? own,
+        ip: request.ip,
+        requestId: request.id,
+        detail,
+      })
     },
   }
 }

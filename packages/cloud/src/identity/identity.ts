@@ -1,6 +1,8 @@
 /** Who may come in: users, their passwords and their tokens. */
 import { randomBytes } from 'node:crypto'
+import { type Clock, systemClock } from '../clock.ts'
 import type { Store } from '../store/store.ts'
+import { type AuditLimits, AuditLog } from './audit.ts'
 import type { Caller } from './caller.ts'
 import { defaultLoginLimits, type LoginLimits, LoginThrottle } from './login-throttle.ts'
 import { defaultCost, type PasswordCost } from './passwords.ts'
@@ -14,6 +16,11 @@ export interface IdentityOptions {
   readonly now: () => number
   readonly passwordCost?: PasswordCost
   readonly loginLimits?: LoginLimits
+  readonly auditLimits?: Partial<AuditLimits>
+  /** For timers; `now` above is its time. */
+  readonly clock?: Clock
+  /** Told what could not be written later on. */
+  readonly onError?: (error: unknown) => void
 }
 
 /** Who made a request, and with what. */
@@ -40,6 +47,7 @@ interface IdentityParts {
   readonly users: Users
   readonly tokens: Tokens
   readonly teams: Teams
+  readonly audit: AuditLog
   readonly throttle: LoginThrottle
   readonly now: () => number
 }
@@ -48,6 +56,7 @@ export class Identity {
   readonly users: Users
   readonly tokens: Tokens
   readonly teams: Teams
+  readonly audit: AuditLog
   readonly #throttle: LoginThrottle
   readonly #now: () => number
 
@@ -55,16 +64,29 @@ export class Identity {
     this.users = parts.users
     this.tokens = parts.tokens
     this.teams = parts.teams
+    this.audit = parts.audit
     this.#throttle = parts.throttle
     this.#now = parts.now
   }
 
-  static async open({ store, now, passwordCost, loginLimits }: IdentityOptions): Promise<Identity> {
+  static async open(options: IdentityOptions): Promise<Identity> {
+    const { store, now, passwordCost, loginLimits, clock = systemClock } = options
     const users = await Users.open(store, now, passwordCost ?? defaultCost)
     const tokens = await Tokens.open(store, now)
     const teams = await Teams.open(store, now)
     const throttle = new LoginThrottle(loginLimits ?? defaultLoginLimits)
-    return new Identity({ users, tokens, teams, throttle, now })
+    const audit = new AuditLog({
+      store,
+      clock: { ...clock, now },
+      ...(options.auditLimits && { limits: options.auditLimits }),
+      ...(options.onError && { onError: options.onError }),
+    })
+    return new Identity({ users, tokens, teams, audit, throttle, now })
+  }
+
+  /** Writes what waits to be written. */
+  async close(): Promise<void> {
+    await this.audit.close()
   }
 
   /**
