@@ -9,6 +9,7 @@ import type { ApiLimits } from './api/limits.ts'
 import { createLocalBus } from './bus/bus.ts'
 import { createCompiler } from './compiler/compiler.ts'
 import { DeviceRegistry } from './devices/registry.ts'
+import { EventLog, type EventLogLimits } from './events/event-log.ts'
 import { EventStreams } from './events/event-streams.ts'
 import { createGateway } from './gateway/device-gateway.ts'
 import type { GatewayLimits } from './gateway/limits.ts'
@@ -48,6 +49,8 @@ export interface CloudOptions {
     readonly api?: Partial<ApiLimits>
     readonly gateway?: Partial<GatewayLimits>
     readonly updates?: Partial<UpdateLimits>
+    /** What is kept for clients that come back to an event stream. */
+    readonly eventLog?: Partial<EventLogLimits>
   }
 }
 
@@ -116,9 +119,16 @@ async function open(
   closers.push(() => registry.close())
   const products = await Products.open({ store, registry, now })
   const bus = createLocalBus((error, { name }) => log.error({ error, event: name }, 'an event broke its receiver'))
+  const eventLog = await EventLog.open({
+    store,
+    onError: (error) => log.error({ error }, 'the replay log of events failed'),
+    ...(limits.eventLog && { limits: limits.eventLog }),
+  })
+  closers.push(() => eventLog.close())
   const streams = new EventStreams({
     bus,
-    onDropped: (filter) => log.warn({ filter }, 'a client was too slow for its event stream'),
+    log: eventLog,
+    onDropped: (filter, reason) => log.warn({ filter, reason }, 'a client did not read its event stream'),
   })
   closers.push(() => streams.close())
 

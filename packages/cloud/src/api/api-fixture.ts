@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type Bus, createLocalBus } from '../bus/bus.ts'
 import type { CompileRequest, CompileResult } from '../compiler/compiler.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
+import { EventLog } from '../events/event-log.ts'
 import { EventStreams } from '../events/event-streams.ts'
 import type { GatewayStatistics, RequestResult, VariableValue } from '../gateway/gateway.ts'
 import { Identity } from '../identity/identity.ts'
@@ -154,7 +155,8 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   const registry = await DeviceRegistry.open({ store, now, onError: fail })
   const products = await Products.open({ store, registry, now })
   const bus = createLocalBus(fail)
-  const streams = new EventStreams({ bus, bufferLimit: 256 * 1024 })
+  const eventLog = await EventLog.open({ store, onError: fail })
+  const streams = new EventStreams({ bus, log: eventLog, bufferLimit: 256 * 1024 })
   const gateway = new FakeGateway()
   const updates = new FakeUpdates()
   const compiler = new FakeCompiler()
@@ -213,6 +215,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     async close() {
       await api.close()
       streams.close()
+      await eventLog.close()
       await registry.close()
       await identity.close()
       await store.close()

@@ -16,6 +16,7 @@ import { flashRoutes } from './routes/flash.ts'
 import { functionRoutes } from './routes/functions.ts'
 import { oauthRoutes } from './routes/oauth.ts'
 import { planRoutes } from './routes/plan.ts'
+import { publishRoutes } from './routes/publish.ts'
 import { openTokenRoutes, tokenRoutes } from './routes/tokens.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
 import { openUserRoutes, userRoutes } from './routes/users.ts'
@@ -66,6 +67,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   userRoutes(app, context)
   deviceRoutes(app, context)
   flashRoutes(app, context)
+  publishRoutes(app, context)
   eventRoutes(app, context)
   functionRoutes(app, context)
   binaryRoutes(app, context)

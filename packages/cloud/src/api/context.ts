@@ -2,8 +2,8 @@
 import type { FastifyRequest } from 'fastify'
 import type { DeviceRecord } from '../devices/device.ts'
 import { actorOf } from '../identity/caller.ts'
-import { userOf } from './authentication.ts'
-import { badRequest, unknownDevice } from './errors.ts'
+import { productOf, userOf } from './authentication.ts'
+import { badRequest, notFound, unknownDevice } from './errors.ts'
 import { type ApiLimits, defaultLimits, RateLimiter } from './limits.ts'
 import type { ApiDeps } from './services.ts'
 
@@ -14,6 +14,8 @@ export interface ApiContext extends ApiDeps {
   publicUrl(request: FastifyRequest): string
   /** The caller's device by id or name. @throws ApiError 403 when it is unknown or somebody else's */
   device(request: FastifyRequest, idOrName: string): DeviceRecord
+  /** A device of the product that the route names, by id. @throws ApiError 404 when it is not in the product */
+  productDevice(request: FastifyRequest, id: string): DeviceRecord
   /**
    * Notes in the audit log that the caller did something; returns at once. Call it when it is done, from every route that
    * changes what lasts.
@@ -44,6 +46,13 @@ export function createContext(deps: ApiDeps): ApiContext {
     device(request, idOrName) {
       const device = deps.registry.find(idOrName, userOf(request).id)
       if (!device) throw unknownDevice(publicUrl(request))
+      return device
+    },
+    productDevice(request, id) {
+      const device = deps.registry.get(id.toLowerCase())
+      if (!device || deps.products.devices.of(device.id)?.productId !== productOf(request).id) {
+        throw notFound('There is no such device in the product')
+      }
       return device
     },
     audit(request, action, target, detail = {}, concerns = {}) {

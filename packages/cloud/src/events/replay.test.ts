@@ -174,7 +174,7 @@ describe('a client that comes back', () => {
         {
           kind: some('product' as const),
           productId: some(1, 2),
-          of: some('devices' as const, { deviceId: 'd1' }),
+          of: some<'devices' | { deviceId: string }>('devices', { deviceId: 'd1' }),
           prefix: some('', 'a'),
         },
         { requiredKeys: ['kind', 'productId', 'prefix'] },
