@@ -7,6 +7,8 @@ import type { Logger } from 'pino'
 import { createApi } from './api/api.ts'
 import type { ApiLimits } from './api/limits.ts'
 import { createLocalBus } from './bus/bus.ts'
+import { importedReleases } from './catalogue/imported-folder.ts'
+import { LiveCatalogue } from './catalogue/live-catalogue.ts'
 import { createCompiler } from './compiler/compiler.ts'
 import { DeviceRegistry } from './devices/registry.ts'
 import { EventLog, type EventLogLimits } from './events/event-log.ts'
@@ -132,7 +134,11 @@ async function open(
   })
   closers.push(() => streams.close())
 
-  const catalogue = await loadCatalogue(options.releases)
+  const catalogue = await LiveCatalogue.open({
+    folder: importedReleases(dataDir),
+    builtIn: await loadCatalogue(options.releases),
+  })
+  closers.push(() => catalogue.close())
   for (const { folder, message } of catalogue.problems) log.warn({ folder, reason: message }, 'release left out')
   const compiler = createCompiler({
     catalogue,
@@ -203,7 +209,7 @@ async function open(
   const port = (api.server.address() as AddressInfo).port
   const httpUrl = `${options.https ? 'https' : 'http'}://${reachable(host)}:${port}`
   const devices = registry.size
-  const releases = catalogue.releases().map((release) => release.version)
+  const releases = new Set(catalogue.releases().map((release) => release.version)).size
   log.info({ httpUrl, tcpPort: gateway.tcpPort, udpPort: gateway.udpPort, devices, releases }, 'the cloud serves')
   if (options.openEnrolment) log.warn('open enrolment: any device that knows the server key is let in')
 

@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Bus, createLocalBus } from '../bus/bus.ts'
+import { LiveCatalogue } from '../catalogue/live-catalogue.ts'
 import type { CompileRequest, CompileResult } from '../compiler/compiler.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
 import { EventLog } from '../events/event-log.ts'
@@ -107,6 +108,7 @@ export interface ApiFixture {
   readonly gateway: FakeGateway
   readonly updates: FakeUpdates
   readonly compiler: FakeCompiler
+  readonly catalogue: LiveCatalogue
   readonly user: User
   /** Access token of `user`, which owns no device yet. */
   readonly token: string
@@ -160,6 +162,11 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   const gateway = new FakeGateway()
   const updates = new FakeUpdates()
   const compiler = new FakeCompiler()
+  const catalogue = await LiveCatalogue.open({
+    folder: join(folder, 'imported'),
+    builtIn: await loadCatalogue([folder]),
+    now,
+  })
   const user = await identity.users.create(username, password)
   const { token } = await identity.tokens.issue(user.id, 'particle', null)
   const api = await createApi({
@@ -172,7 +179,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     gateway,
     updates,
     compiler,
-    catalogue: await loadCatalogue([folder]),
+    catalogue,
     endpoints: () => ({ tcp: { port: 5_683 }, udp: null, keys: { tcp: 'RSA PEM', udp: 'EC PEM' } }),
     now,
     options: { version: '0.0.0', ...options },
@@ -191,6 +198,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     gateway,
     updates,
     compiler,
+    catalogue,
     user,
     token,
     get skew() {
@@ -219,6 +227,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
       await registry.close()
       await identity.close()
       await store.close()
+      await catalogue.close()
       await rm(folder, { recursive: true, force: true })
     },
   }

@@ -10,6 +10,7 @@ import { aloeRoutes, openAloeRoutes } from './routes/aloe.ts'
 import { auditRoutes } from './routes/audit.ts'
 import { binaryRoutes } from './routes/binaries.ts'
 import { deviceOsRoutes } from './routes/device-os.ts'
+import { deviceOsCatalogueRoutes } from './routes/device-os-catalogue.ts'
 import { deviceRoutes } from './routes/devices.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flashRoutes } from './routes/flash.ts'
@@ -63,6 +64,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   openTokenRoutes(app, context)
   openUserRoutes(app, context)
   deviceOsRoutes(app, context)
+  deviceOsCatalogueRoutes(app, context)
   tokenRoutes(app, context)
   userRoutes(app, context)
   deviceRoutes(app, context)

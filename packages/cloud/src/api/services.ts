@@ -1,6 +1,7 @@
 /** What the API is given: it never reaches behind these. */
 import type { FastifyBaseLogger } from 'fastify'
 import type { Bus } from '../bus/bus.ts'
+import type { LiveCatalogue } from '../catalogue/live-catalogue.ts'
 import type { Compiler } from '../compiler/compiler.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
 import type { EventStreams } from '../events/event-streams.ts'
@@ -8,7 +9,6 @@ import type { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Products } from '../products/products.ts'
 import type { Store } from '../store/store.ts'
-import type { Catalogue } from '../updates/catalogue.ts'
 import type { Updates } from '../updates/updates.ts'
 import type { ApiLimits } from './limits.ts'
 
@@ -47,7 +47,7 @@ export interface ApiDeps {
   readonly updates: ApiUpdates
   readonly products: Products
   readonly compiler: Pick<Compiler, 'compile'>
-  readonly catalogue: Catalogue
+  readonly catalogue: LiveCatalogue
   /** Asked per request: the ports are known only when the gateway listens. */
   readonly endpoints: () => DeviceEndpoints
   /** Unix milliseconds. */

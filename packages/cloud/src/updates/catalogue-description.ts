@@ -1,13 +1,16 @@
 /** A release in the shape of `GET /v1/device-os/versions` and `…/versions/:v` (cloud-api.md 1.5). */
 
-import type { FirmwareModule } from '@aloe/firmware'
-import type { Catalogue, CatalogueFile, CatalogueRelease } from './catalogue.ts'
+import type { Catalogue, CatalogueFile, CatalogueRelease, ModuleFacts } from './catalogue.ts'
 
 export interface DeviceOsVersion {
   readonly version: string
   readonly internal_version: number
+  /** `release` or `pre_release` (cloud-api.md 1.5). */
   readonly state: string
+  /** `ga`, `preview` or `archived` (modules-and-platforms.md 3). */
   readonly release_state: string
+  /** Aloe's own: a release of a long-term support line. */
+  readonly lts: boolean
   /** Absolute, without a trailing slash: a module is at `${base_url}/${filename}`. */
   readonly base_url: string
   readonly supported_platforms: readonly number[]
@@ -27,28 +30,33 @@ export interface ModuleDescription {
 
 /** @param publicUrl the cloud's own address, e.g. `http://127.0.0.1:8080` */
 export function describeVersion(catalogue: Catalogue, release: CatalogueRelease, publicUrl: string): DeviceOsVersion {
-  const { version, systemVersion, state } = release
-  const siblings = catalogue.releases().filter((other) => other.version === version)
+  const { version, systemVersion, state, prerelease, lts = false } = release
+  const siblings = catalogue.platformsOf(version)
   return {
     version,
     internal_version: systemVersion,
-    state,
+    state: prerelease ? 'pre_release' : 'release',
     release_state: state,
+    lts,
     base_url: `${publicUrl.replace(/\/+$/, '')}/v1/firmware/device-os/v${version}`,
     supported_platforms: siblings.map(({ platformId }) => platformId),
     default_platforms: siblings
-      .filter(({ platformId }) => catalogue.release('latest', platformId)?.version === version)
+      .filter(({ platformId }) => catalogue.defaultRelease(platformId)?.version === version)
       .map(({ platformId }) => platformId),
   }
 }
 
-/** Like `describeVersion`, with every module of the release. */
+/** Like `describeVersion`, with every module of the release: of one platform, or of all that have it. */
 export function describeVersionWithModules(
   catalogue: Catalogue,
   release: CatalogueRelease,
   publicUrl: string,
+  platforms: readonly CatalogueRelease[] = [release],
 ): DeviceOsVersionWithModules {
-  return { ...describeVersion(catalogue, release, publicUrl), modules: release.files.map(describeModule) }
+  return {
+    ...describeVersion(catalogue, release, publicUrl),
+    modules: platforms.flatMap(({ files }) => files.map(describeModule)),
+  }
 }
 
 /** The fields that the official tools' module reader gives, functions and flags as words. */
@@ -82,7 +90,7 @@ function describeModule({ filename, module }: CatalogueFile): ModuleDescription 
 }
 
 function suffixInfo(
-  { product, sha256, reserved, suffixSize }: FirmwareModule,
+  { product, sha256, reserved, suffixSize }: ModuleFacts,
   crc: string,
 ): ModuleDescription['suffixInfo'] {
   return {

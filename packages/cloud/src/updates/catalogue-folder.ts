@@ -33,9 +33,35 @@ export interface CatalogueFile {
   readonly size: number
   /** SHA-256 of the file, lower-case hexadecimal. */
   readonly sha256: string
+  /** A bootloader with the security mode extension: the only one for a protected device. */
+  readonly protected?: true
+  /**
+   * The file. Of an imported release it is read from the disk when asked for, and checked against `sha256`.
+   * @throws the system's error, or StoredFileError when the file is not what was imported
+   */
   readonly bytes: Uint8Array
-  readonly module: FirmwareModule
+  readonly module: ModuleFacts
 }
+
+/** What is told of a module without its bytes: hundreds of releases fit in memory. */
+export type ModuleFacts = Pick<
+  FirmwareModule,
+  | 'function'
+  | 'index'
+  | 'version'
+  | 'platformId'
+  | 'dependencies'
+  | 'startAddress'
+  | 'endAddress'
+  | 'mcuTarget'
+  | 'flags'
+  | 'prefixOffset'
+  | 'product'
+  | 'sha256'
+  | 'reserved'
+  | 'suffixSize'
+  | 'crc'
+>
 
 export interface CatalogueRelease {
   readonly version: string
@@ -51,6 +77,25 @@ export interface CatalogueRelease {
   readonly types: string
   /** Functions of the application API that this release has, with the release that each came with. */
   readonly api: readonly { readonly name: string; readonly since: string }[]
+  /** A release of a long-term support line. */
+  readonly lts?: boolean
+  /** What this cloud's administrators noted. */
+  readonly notes?: string
+  /** Where an imported release came from. */
+  readonly imported?: ImportRecord
+  /**
+   * No Device OS: a radio stack or NCP firmware that is published by itself. Its version is `<function>@<version>`; the
+   * planner has it, lists of releases have not (modules-and-platforms.md 10).
+   */
+  readonly auxiliary?: true
+}
+
+export interface ImportRecord {
+  /** As the importer named it: a file, a folder or an archive. */
+  readonly from: string
+  /** Unix milliseconds of the first and the last import. */
+  readonly at: number
+  readonly lastAt: number
 }
 
 /** A release folder that cannot be served; the message says which file and what is wrong with it. */

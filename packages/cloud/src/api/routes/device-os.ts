@@ -1,7 +1,10 @@
 /** Device OS releases and build targets, for everybody (cloud-api.md 1.5). */
+import { Readable } from 'node:stream'
 import { platformById } from '@aloe/firmware'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
-import type { CatalogueRelease } from '../../updates/catalogue.ts'
+import { platformZip, type ReleaseZip, readZipName, releaseZip } from '../../catalogue/release-zip.ts'
+import type { Catalogue, CatalogueRelease } from '../../updates/catalogue.ts'
 import { describeVersion, describeVersionWithModules } from '../../updates/catalogue-description.ts'
 import { anyone } from '../access.ts'
 import type { ApiContext } from '../context.ts'
@@ -46,9 +49,11 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
     '/v1/device-os/versions/:version',
     { schema: { params: pathOf('version'), querystring: Query }, config: { access: anyone } },
     async (request) => {
-      const release = catalogue.release(request.params.version, readInteger(request.query.platform_id))
+      const platformId = readInteger(request.query.platform_id)
+      const release = catalogue.release(request.params.version, platformId)
       if (!release) throw unknownVersion()
-      return describeVersionWithModules(catalogue, release, context.publicUrl(request))
+      const platforms = platformId === undefined ? catalogue.platformsOf(release.version) : [release]
+      return describeVersionWithModules(catalogue, release, context.publicUrl(request), platforms)
     },
   )
 
@@ -58,18 +63,23 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
     async (request, reply) => {
       const { version, file } = request.params
       const found = catalogue.file(version, file)
-      if (!found) throw unknownVersion()
-      return reply.type('application/octet-stream').send(Buffer.from(found.bytes))
+      if (found) {
+        if (isKnown(request, reply, `"${found.sha256}"`)) return reply.code(304).send()
+        return reply.type('application/octet-stream').send(Buffer.from(found.bytes))
+      }
+      const zip = zipNamed(catalogue, version, file)
+      if (!zip) throw unknownVersion()
+      if (isKnown(request, reply, zip.etag)) return reply.code(304).send()
+      return reply.type('application/zip').header('content-length', zip.size).send(Readable.from(zip.chunks()))
     },
   )
 
   app.get('/v1/build_targets', { config: { access: anyone } }, async () => {
     const releases = catalogue.releases()
     const platformIds = [...new Set(releases.map(({ platformId }) => platformId))].sort((a, b) => a - b)
-    const latest = (platformId: number) => catalogue.release('latest', platformId)?.version
     return {
       targets: versionsOf(releases).map(({ version }) => {
-        const same = releases.filter((release) => release.version === version)
+        const same = catalogue.platformsOf(version)
         return {
           platforms: same.map(({ platformId }) => platformId),
           prereleases: same.filter(({ prerelease }) => prerelease).map(({ platformId }) => platformId),
@@ -78,9 +88,28 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
         }
       }),
       platforms: Object.fromEntries(platformIds.map((id) => [platformById(id)?.displayName ?? String(id), id])),
-      default_versions: Object.fromEntries(platformIds.map((id) => [String(id), latest(id)])),
+      default_versions: Object.fromEntries(
+        platformIds.map((id) => [String(id), catalogue.defaultRelease(id)?.version]),
+      ),
     }
   })
+}
+
+/** The archive of a release that has this name: of one platform, or of all. */
+function zipNamed(catalogue: Catalogue, version: string, filename: string): ReleaseZip | undefined {
+  const name = readZipName(filename)
+  const releases = catalogue.platformsOf(version)
+  if (!name || releases.length === 0 || name.version !== releases[0]?.version) return undefined
+  if (name.platform === undefined) return releaseZip(releases)
+  const release = releases.find(({ platform }) => platform === name.platform)
+  return release && platformZip(release)
+}
+
+/** A file of a release never changes, so clients may keep it; one that was removed and imported anew has another tag. */
+function isKnown(request: FastifyRequest, reply: FastifyReply, etag: string): boolean {
+  reply.header('etag', etag).header('cache-control', 'public, max-age=31536000, immutable')
+  const tags = request.headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
+  return tags?.some((tag) => tag === etag || tag === '*') ?? false
 }
 
 /** One release for each version, in their order. */
