@@ -80,6 +80,7 @@ const deviceStatus: Record<DeviceErrorCode, number> = {
   'bad-name': 400,
   'bad-id': 400,
   'bad-key': 400,
+  'bad-serial-number': 400,
 }
 
 /** Turns whatever a handler threw into an answer; what nobody foresaw is logged and says nothing of itself. */

@@ -17,3 +17,4 @@ export type DeviceErrorCode =
   | 'bad-name'
   | 'bad-id'
   | 'bad-key'
+  | 'bad-serial-number'

@@ -17,6 +17,8 @@ export interface DeviceRecord {
   readonly productVersion: number | null
   /** The product that the device is an approved member of; in memory only, kept by `products/product-devices.ts`. */
   readonly memberOf: number | null
+  /** The version of that product's firmware whose application is installed; in memory only. */
+  readonly applicationVersion: number | null
   readonly serialNumber: string | null
   /** The Device OS version that the owner chose to compile for. */
   readonly pinnedBuildTarget: string | null
@@ -55,6 +57,7 @@ export function newDevice(id: string, createdAt: number): DeviceRecord {
     productId: null,
     productVersion: null,
     memberOf: null,
+    applicationVersion: null,
     serialNumber: null,
     pinnedBuildTarget: null,
     notes: null,
@@ -88,6 +91,20 @@ export function systemVersionOf(describe: SystemDescribe | null): number | null 
   return last?.version ?? null
 }
 
+/**
+ * The version of its product's firmware that a device runs; null when that cannot be told.
+ *
+ * What it reports, when that is about the product: firmware for Device OS 4 and newer says its platform in the product's
+ * place (modules-and-platforms.md 1.3). An application that says no version is known by its hash.
+ */
+export function firmwareVersionOf(device: DeviceRecord): number | null {
+  const { memberOf, productId, platformId, productVersion, applicationVersion } = device
+  if (memberOf === null) return productVersion
+  const said = productVersion !== null && productVersion !== 0 && productVersion !== 0xffff
+  if (said && (productId === memberOf || productId === platformId)) return productVersion
+  return applicationVersion
+}
+
 export function deviceFromRow(row: Selectable<DeviceTable>): DeviceRecord {
   const describe = parse<SystemDescribe>(row.describe)
   return {
@@ -98,6 +115,7 @@ export function deviceFromRow(row: Selectable<DeviceTable>): DeviceRecord {
     productId: row.product_id,
     productVersion: row.product_version,
     memberOf: null,
+    applicationVersion: null,
     serialNumber: row.serial_number,
     pinnedBuildTarget: row.pinned_build_target,
     notes: row.notes,

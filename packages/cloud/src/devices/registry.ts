@@ -4,13 +4,13 @@
  * What an owner changes is committed before it is answered, one change at a time, and the copy changes after the commit.
  * What a device tells of itself changes the copy at once and goes to the store in batches.
  */
-import { randomInt } from 'node:crypto'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SystemDescribe } from '@aloe/firmware'
 import type { Updateable } from 'kysely'
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 import type { DeviceTable } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
+import { createClaimCode, usableClaimCode } from './claim-codes.ts'
 import {
   type DeviceRecord,
   deviceFromRow,
@@ -22,6 +22,7 @@ import {
   telemetryToRow,
 } from './device.ts'
 import { DeviceError } from './device-error.ts'
+import { DeviceIndex } from './device-index.ts'
 import { type DevicePublicKey, readPublicKey } from './keys.ts'
 import { type RecordedRefusal, type Refusal, Refusals } from './refusals.ts'
 
@@ -62,13 +63,14 @@ export interface Description {
   readonly variables?: Readonly<Record<string, string>>
 }
 
+/** Whether a device may become a user's by a code for a product's devices. */
+export type ProductClaim = (deviceId: string, userId: string, productId: number) => Promise<boolean>
+
 /** Rows in one transaction of telemetry: SQLite blocks this thread while it writes them, for some milliseconds. */
 const batchSize = 200
-const claimCodeLength = 63
-const claimCodeAlphabet = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789'
-const claimCodeLifetime = 24 * 60 * 60 * 1_000
 const nameLimit = 64
 const notesLimit = 4_096
+const serialNumberLimit = 64
 /** Words that stand in a device's place in paths (cloud-api.md 0.5). */
 const reservedNames = new Set(['events', 'mine'])
 
@@ -77,9 +79,7 @@ export class DeviceRegistry {
   readonly #now: () => number
   readonly #options: RegistryOptions
   readonly #clock: Clock
-  readonly #devices = new Map<string, DeviceRecord>()
-  readonly #owned = new Map<string, Set<string>>()
-  readonly #names = new Map<string, string>()
+  readonly #devices = new DeviceIndex()
   readonly #refusals = new Refusals()
   /** Devices whose telemetry is not in the store yet. */
   readonly #told = new Set<string>()
@@ -87,6 +87,7 @@ export class DeviceRegistry {
   readonly #heard = new Set<string>()
   #toldTimer: TimerHandle | undefined
   #heardTimer: TimerHandle | undefined
+  #productClaim: ProductClaim = async () => false
   #changes: Promise<unknown> = Promise.resolve()
 
   private constructor(options: RegistryOptions) {
@@ -100,7 +101,7 @@ export class DeviceRegistry {
   static async open(options: RegistryOptions): Promise<DeviceRegistry> {
     const registry = new DeviceRegistry(options)
     const rows = await options.store.db.selectFrom('devices').selectAll().execute()
-    for (const row of rows) registry.#put(deviceFromRow(row))
+    for (const row of rows) registry.#devices.put(deviceFromRow(row))
     return registry
   }
 
@@ -111,25 +112,39 @@ export class DeviceRegistry {
 
   /** An owner's device by id (in any case) or by name; undefined when it is unknown or not theirs. */
   find(idOrName: string, ownerId: string): DeviceRecord | undefined {
-    const id = deviceId(idOrName) ?? this.#names.get(nameIndex(ownerId, idOrName))
-    const device = id === undefined ? undefined : this.#devices.get(id)
-    return device?.ownerId === ownerId ? device : undefined
+    return this.#devices.find(idOrName, ownerId)
+  }
+
+  /** Anybody's device by id, serial number, IMEI or ICCID, in any case. */
+  identified(identifier: string): DeviceRecord | undefined {
+    return this.#devices.identified(identifier)
+  }
+
+  /** Ids of the devices whose firmware says that it is of this product. */
+  reporting(productId: number): ReadonlySet<string> {
+    return this.#devices.reporting(productId)
   }
 
   /** An owner's devices, the last connected first. */
   list(ownerId: string): DeviceRecord[] {
-    const devices = [...(this.#owned.get(ownerId) ?? [])].map((id) => this.#known(id))
+    const devices = [...this.#devices.owned(ownerId)].map((id) => this.#known(id))
     return devices.sort((a, b) => (b.lastHandshakeAt ?? 0) - (a.lastHandshakeAt ?? 0) || (a.id < b.id ? -1 : 1))
   }
 
   /** Which product the device is an approved member of: `products/product-devices.ts` says so, nobody else. */
   setProduct(id: string, productId: number | null): void {
     const device = this.#devices.get(id)
-    if (device) this.#devices.set(id, { ...device, memberOf: productId })
+    if (device) this.#devices.put({ ...device, memberOf: productId, applicationVersion: null })
+  }
+
+  /** Which version of its product's firmware the installed application is: `products/product-watch.ts` says so. */
+  setApplicationVersion(id: string, applicationVersion: number | null): void {
+    const device = this.#devices.get(id)
+    if (device) this.#devices.put({ ...device, applicationVersion })
   }
 
   all(): IterableIterator<DeviceRecord> {
-    return this.#devices.values()
+    return this.#devices.all()
   }
 
   get size(): number {
@@ -177,6 +192,26 @@ export class DeviceRegistry {
     })
   }
 
+  /**
+   * Makes devices known that have not been here yet, many at a time. They have no key: it must be provisioned, or taken
+   * from the first who comes where enrolment is open.
+   * @param ids 24 hex characters each
+   * @returns the records, also of those that were known
+   */
+  makeKnown(ids: readonly string[]): Promise<DeviceRecord[]> {
+    return this.#inBatches(ids.map(requireId), (id) => {
+      return this.#devices.get(id) ? undefined : newDevice(id, this.#now())
+    })
+  }
+
+  /** Gives devices that nobody owns to a user, many at a time; those of others stay theirs. */
+  claimUnowned(ids: readonly string[], ownerId: string): Promise<DeviceRecord[]> {
+    return this.#inBatches(ids, (id) => {
+      const device = this.#devices.get(id)
+      return device && device.ownerId === null ? this.#claimed(device, ownerId) : undefined
+    })
+  }
+
   /** @throws DeviceError 'unknown-device' or 'belongs-to-someone-else' */
   claim(id: string, ownerId: string): Promise<DeviceRecord> {
     return this.#change(async () => {
@@ -190,25 +225,36 @@ export class DeviceRegistry {
           'That belongs to someone else. Its owner must remove it first.',
         )
       }
-      return this.#save({ ...device, ownerId })
+      return this.#save(this.#claimed(device, ownerId))
     })
   }
 
-  /** Makes the device nobody's: what its owner wrote about it goes, its key stays. */
+  /** From one user to another, with its notes; its name too, unless the other has a device of that name. */
+  transfer(id: string, fromId: string, toId: string): Promise<DeviceRecord> {
+    return this.#change(() => this.#save(this.#claimed(this.#ownedBy(id, fromId), toId)))
+  }
+
+  /**
+   * Makes the device nobody's: what its owner wrote about it goes, its key stays. A product's device keeps what the
+   * product says about it.
+   */
   unclaim(id: string, ownerId: string): Promise<DeviceRecord> {
     return this.#change(() => {
       const device = this.#ownedBy(id, ownerId)
+      if (device.memberOf !== null) return this.#save({ ...device, ownerId: null })
       return this.#save({ ...device, ownerId: null, name: null, notes: null, updatesForced: false })
     })
   }
 
+  // `ownerId` is who owns the device as the caller believes it, null for nobody: what changed meanwhile is refused.
+
   /** @throws DeviceError 'bad-name' or 'name-taken' */
-  rename(id: string, ownerId: string, name: string): Promise<DeviceRecord> {
+  rename(id: string, ownerId: string | null, name: string): Promise<DeviceRecord> {
     return this.#change(() => {
       const device = this.#ownedBy(id, ownerId)
       const trimmed = name.trim()
       checkName(trimmed)
-      const other = this.#names.get(nameIndex(ownerId, trimmed))
+      const other = ownerId === null ? undefined : this.#devices.named(ownerId, trimmed)
       if (other !== undefined && other !== device.id) {
         throw new DeviceError('name-taken', 'You have another device with this name')
       }
@@ -217,62 +263,73 @@ export class DeviceRegistry {
   }
 
   /** @throws DeviceError 'bad-name' when the notes are longer than 4096 characters */
-  setNotes(id: string, ownerId: string, notes: string | null): Promise<DeviceRecord> {
+  setNotes(id: string, ownerId: string | null, notes: string | null): Promise<DeviceRecord> {
     return this.#change(() => {
       if (notes !== null && notes.length > notesLimit) throw new DeviceError('bad-name', 'The notes are too long')
       return this.#save({ ...this.#ownedBy(id, ownerId), notes })
     })
   }
 
-  setUpdatesForced(id: string, ownerId: string, on: boolean): Promise<DeviceRecord> {
+  setUpdatesForced(id: string, ownerId: string | null, on: boolean): Promise<DeviceRecord> {
     return this.#change(() => this.#save({ ...this.#ownedBy(id, ownerId), updatesForced: on }))
   }
 
-  /** A code with which a device that sends it becomes the user's; good for a day and for one device. */
-  async createClaimCode(userId: string): Promise<string> {
-    let code = ''
-    for (let i = 0; i < claimCodeLength; i++) code += claimCodeAlphabet[randomInt(claimCodeAlphabet.length)]
-    const now = this.#now()
-    await this.#store.db.deleteFrom('claim_codes').where('expires_at', '<=', now).execute()
-    await this.#store.db
-      .insertInto('claim_codes')
-      .values({
-        code,
-        user_id: userId,
-        device_id: null,
-        product_id: null,
-        created_at: now,
-        expires_at: now + claimCodeLifetime,
-      })
-      .execute()
-    return code
+  /** The Device OS version that the device's applications are compiled for; null for the one that it runs. */
+  setPinnedBuildTarget(id: string, ownerId: string | null, pinnedBuildTarget: string | null): Promise<DeviceRecord> {
+    return this.#change(() => this.#save({ ...this.#ownedBy(id, ownerId), pinnedBuildTarget }))
+  }
+
+  /** @throws DeviceError 'bad-serial-number', also for that of another device */
+  setSerialNumber(id: string, serialNumber: string): Promise<DeviceRecord> {
+    return this.#change(async () => {
+      const device = this.#known(id)
+      const trimmed = serialNumber.trim()
+      if (device.serialNumber === trimmed) return device
+      if (!/^[\x21-\x7e]+$/.test(trimmed) || trimmed.length > serialNumberLimit || deviceId(trimmed) !== undefined) {
+        const rule = `1 to ${serialNumberLimit} printable characters, and not the form of a device id`
+        throw new DeviceError('bad-serial-number', `A serial number has ${rule}`)
+      }
+      const other = this.#devices.identified(trimmed)
+      if (other && other.id !== id) {
+        throw new DeviceError('bad-serial-number', `The serial number ${trimmed} is that of another device`)
+      }
+      return this.#save({ ...device, serialNumber: trimmed })
+    })
+  }
+
+  /** @param productId the product for whose devices alone the code is */
+  createClaimCode(userId: string, productId: number | null = null): Promise<string> {
+    return createClaimCode(this.#store, userId, productId, this.#now())
+  }
+
+  /** Who is asked whether a device may be claimed with a code for a product's devices. */
+  onProductClaim(decide: ProductClaim): void {
+    this.#productClaim = decide
   }
 
   /**
    * The claim code that a device sent. A device may send it again until it has heard that it may forget it.
-   * @returns the user whose device it is now; undefined when the code is unknown, used up or expired, or the device
-   *   belongs to somebody else
+   * @returns the user whose device it is now; undefined when the code is unknown, used up, expired or for the devices of
+   *   another product, or the device belongs to somebody else
    */
-  claimByCode(id: string, code: string): Promise<string | undefined> {
+  claimByCode(id: string, text: string): Promise<string | undefined> {
     return this.#change(async () => {
       const device = this.#devices.get(deviceId(id) ?? '')
-      const row = await this.#store.db
-        .selectFrom('claim_codes')
-        .selectAll()
-        .where('code', '=', code.slice(0, claimCodeLength + 1))
-        .executeTakeFirst()
-      if (!device || !row || row.expires_at <= this.#now()) return undefined
-      if (row.device_id !== null && row.device_id !== device.id) return undefined
-      if (device.ownerId === row.user_id) return device.ownerId
-      if (device.ownerId !== null || row.device_id !== null) return undefined
-
-      const claimed = { ...device, ownerId: row.user_id }
+      const code = device && (await usableClaimCode(this.#store, text, device.id, this.#now()))
+      if (!code) return undefined
+      if (device.ownerId === code.user_id) return device.ownerId
+      if (device.ownerId !== null || code.device_id !== null) return undefined
+      if (code.product_id !== null && !(await this.#productClaim(device.id, code.user_id, code.product_id))) {
+        return undefined
+      }
+      const claimed = this.#claimed(this.#known(device.id), code.user_id)
       await this.#store.db.transaction().execute(async (tx) => {
-        await tx.updateTable('claim_codes').set({ device_id: device.id }).where('code', '=', row.code).execute()
-        await tx.updateTable('devices').set({ owner_id: row.user_id }).where('id', '=', device.id).execute()
+        await tx.updateTable('claim_codes').set({ device_id: device.id }).where('code', '=', code.code).execute()
+        const owner = { owner_id: claimed.ownerId, name: claimed.name, name_key: claimed.name && nameKey(claimed.name) }
+        await tx.updateTable('devices').set(owner).where('id', '=', device.id).execute()
       })
-      this.#put({ ...this.#known(device.id), ownerId: claimed.ownerId })
-      return claimed.ownerId
+      this.#devices.put({ ...this.#known(device.id), ownerId: claimed.ownerId, name: claimed.name })
+      return claimed.ownerId ?? undefined
     })
   }
 
@@ -402,36 +459,48 @@ export class DeviceRegistry {
   }
 
   async #save(device: DeviceRecord): Promise<DeviceRecord> {
+    await this.#write(this.#store.db, device)
+    return this.#saved(device)
+  }
+
+  async #write(db: Pick<Store['db'], 'insertInto'>, device: DeviceRecord): Promise<void> {
     const row = deviceToRow(device, this.#now())
     const { id: _, created_at: __, ...changed } = row
-    await this.#store.db
+    await db
       .insertInto('devices')
       .values(row)
       .onConflict((conflict) => conflict.column('id').doUpdateSet(changed))
       .execute()
-    // The device may have told something while the commit was under way.
+  }
+
+  /** After the commit: the device may have told something while it was under way. */
+  #saved(device: DeviceRecord): DeviceRecord {
     const told = this.#devices.get(device.id)
     const saved = told ? { ...told, ...owned(device), platformId: told.platformId ?? device.platformId } : device
-    this.#put(saved)
+    this.#devices.put(saved)
     return saved
   }
 
-  #put(device: DeviceRecord): void {
-    const before = this.#devices.get(device.id)
-    if (before && (before.ownerId !== device.ownerId || before.name !== device.name)) this.#unindex(before)
-    this.#devices.set(device.id, device)
-    if (device.ownerId === null) return
-    const ids = this.#owned.get(device.ownerId) ?? new Set()
-    this.#owned.set(device.ownerId, ids.add(device.id))
-    if (device.name !== null) this.#names.set(nameIndex(device.ownerId, device.name), device.id)
+  /** @param change what is to be saved; undefined for a device that stays as it is */
+  async #inBatches(ids: readonly string[], change: (id: string) => DeviceRecord | undefined): Promise<DeviceRecord[]> {
+    for (let at = 0; at < ids.length; at += batchSize) {
+      if (at > 0) await nextTurn()
+      await this.#change(async () => {
+        const devices = [...new Set(ids.slice(at, at + batchSize))].flatMap((id) => change(id) ?? [])
+        if (devices.length === 0) return
+        await this.#store.db.transaction().execute(async (tx) => {
+          for (const device of devices) await this.#write(tx, device)
+        })
+        for (const device of devices) this.#saved(device)
+      })
+    }
+    return ids.flatMap((id) => this.#devices.get(id) ?? [])
   }
 
-  #unindex({ id, ownerId, name }: DeviceRecord): void {
-    if (ownerId === null) return
-    const ids = this.#owned.get(ownerId)
-    ids?.delete(id)
-    if (ids?.size === 0) this.#owned.delete(ownerId)
-    if (name !== null) this.#names.delete(nameIndex(ownerId, name))
+  /** What a device is in a new owner's hands: names are unique there, so one that is taken goes. */
+  #claimed(device: DeviceRecord, ownerId: string): DeviceRecord {
+    const taken = device.name !== null && this.#devices.named(ownerId, device.name) !== undefined
+    return { ...device, ownerId, name: taken ? null : device.name }
   }
 
   #tell(id: string, change: (device: DeviceRecord) => DeviceRecord): void {
@@ -439,7 +508,7 @@ export class DeviceRegistry {
     if (!device) return
     const changed = change(device)
     if (changed === device) return
-    this.#devices.set(id, changed)
+    this.#devices.put(changed)
     this.#markTold(id)
   }
 
@@ -463,17 +532,28 @@ export class DeviceRegistry {
     return device
   }
 
-  #ownedBy(id: string, ownerId: string): DeviceRecord {
+  #ownedBy(id: string, ownerId: string | null): DeviceRecord {
     const device = this.#devices.get(deviceId(id) ?? '')
-    if (device?.ownerId !== ownerId) throw new DeviceError('not-yours', 'The device is unknown or not yours')
+    if (!device || device.ownerId !== ownerId) throw new DeviceError('not-yours', 'The device is unknown or not yours')
     return device
   }
 }
 
 /** The part of a record that owners change; the rest comes from the device. */
 function owned(device: DeviceRecord) {
-  const { name, ownerId, notes, publicKey, keyAlgorithm, provisionedBy, updatesForced } = device
-  return { name, ownerId, notes, publicKey, keyAlgorithm, provisionedBy, updatesForced }
+  const { name, ownerId, notes, serialNumber, pinnedBuildTarget } = device
+  const { publicKey, keyAlgorithm, provisionedBy, updatesForced } = device
+  return {
+    name,
+    ownerId,
+    notes,
+    serialNumber,
+    pinnedBuildTarget,
+    publicKey,
+    keyAlgorithm,
+    provisionedBy,
+    updatesForced,
+  }
 }
 
 function mayProvision(device: DeviceRecord, by: Actor): boolean {
@@ -499,8 +579,4 @@ function checkName(name: string): void {
   if (/[\p{Cc}\p{Cs}/\\?#]/u.test(name)) throw new DeviceError('bad-name', 'A device name has no / \\ ? # in it')
   if (deviceId(name) !== undefined) throw new DeviceError('bad-name', 'A device name may not look like a device id')
   if (reservedNames.has(nameKey(name))) throw new DeviceError('bad-name', `A device cannot be called "${name}"`)
-}
-
-function nameIndex(ownerId: string, name: string): string {
-  return `${ownerId}/${nameKey(name)}`
 }

@@ -4,7 +4,7 @@ import { newDevice } from '../devices/device.ts'
 import { aboutDevice, deviceEvent } from './device-event.ts'
 
 const id = '422b00000000000000000001'
-const device = { ...newDevice(id, 0), ownerId: 'ann', memberOf: 10_001, productVersion: 3 }
+const device = { ...newDevice(id, 0), ownerId: 'ann', memberOf: 10_001, productId: 10_001, productVersion: 3 }
 const event = { name: 'e', ttl: 60, confirmable: false }
 
 describe('an event of a device', () => {

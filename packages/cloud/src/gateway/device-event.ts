@@ -1,6 +1,6 @@
 /** Events as the bus carries them: from a device, and from the cloud about a device. */
 import { type DeviceEvent, dataAsText } from '@aloe/protocol'
-import type { DeviceRecord } from '../devices/device.ts'
+import { type DeviceRecord, firmwareVersionOf } from '../devices/device.ts'
 import { type CloudEvent, eventLimits } from '../events/event.ts'
 
 /** MIME types of the binary formats that devices publish (cloud-api.md 3.2). */
@@ -12,7 +12,8 @@ const mimeTypes: Readonly<Record<number, string>> = { 22: 'image/jpeg', 23: 'ima
  */
 export function deviceEvent(device: DeviceRecord, event: DeviceEvent, publishedAt: number): CloudEvent {
   const { name, data, ttl, contentType } = event
-  const { id, ownerId, memberOf, productVersion: version } = device
+  const { id, ownerId, memberOf } = device
+  const version = firmwareVersionOf(device)
   if (contentType === 0 && ownerId !== null && version !== null) {
     // Nearly every event: one object, always of one of two shapes.
     const text = data.length === 0 ? null : utf8(data)
@@ -40,11 +41,13 @@ export function aboutDevice(
 }
 
 /** What a device reports makes it no member of a product: quarantined devices have no events there (cloud-api.md 1.7). */
-function context({ memberOf, productVersion }: DeviceRecord, ownerId: string | null) {
+function context(device: DeviceRecord, ownerId: string | null) {
+  const { memberOf } = device
+  const version = firmwareVersionOf(device)
   return {
     ...(ownerId !== null && { owner: ownerId }),
     ...(memberOf !== null && { productId: memberOf }),
-    ...(productVersion !== null && { version: productVersion }),
+    ...(version !== null && { version }),
   }
 }
 

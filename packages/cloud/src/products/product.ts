@@ -13,8 +13,6 @@ export interface ProductRecord {
   /** User id. */
   readonly ownerId: string
   readonly settings: ProductSettings
-  /** The firmware version that is released to all devices of the product. */
-  readonly defaultVersion: number | null
   /** Unix milliseconds, as all times here. */
   readonly createdAt: number
   readonly updatedAt: number
@@ -50,7 +48,6 @@ export function productFromRow(row: Selectable<ProductTable>): ProductRecord | u
     platformId: row.platform_id,
     ownerId: row.owner_id,
     settings: { ...defaultSettings, ...(JSON.parse(row.settings) as Partial<ProductSettings>) },
-    defaultVersion: row.default_version,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
   }
@@ -65,7 +62,6 @@ export function productToRow(product: ProductRecord): Insertable<ProductTable> {
     platform_id: product.platformId,
     owner_id: product.ownerId,
     settings: JSON.stringify(product.settings),
-    default_version: product.defaultVersion,
     created_at: product.createdAt,
     updated_at: product.updatedAt,
     removed_at: null,

@@ -15,6 +15,8 @@ import {
 } from './product.ts'
 import { ProductDevices } from './product-devices.ts'
 import { ProductError } from './product-error.ts'
+import { ProductFirmware } from './product-firmware.ts'
+import { ProductGroups } from './product-groups.ts'
 
 export type { ProductRecord, ProductSettings } from './product.ts'
 
@@ -48,6 +50,8 @@ const descriptionLimit = 1_024
 export class Products {
   /** Which devices belong to which product. */
   readonly devices: ProductDevices
+  readonly groups: ProductGroups
+  readonly firmware: ProductFirmware
   readonly #store: Store
   readonly #now: () => number
   readonly #byId = new Map<number, ProductRecord>()
@@ -56,15 +60,20 @@ export class Products {
   readonly #changes = new Changes()
   #nextId = firstProductId
 
-  private constructor({ store, now }: ProductsOptions, devices: ProductDevices) {
+  private constructor({ store, now }: ProductsOptions, parts: Pick<Products, 'devices' | 'groups' | 'firmware'>) {
     this.#store = store
     this.#now = now
-    this.devices = devices
+    this.devices = parts.devices
+    this.groups = parts.groups
+    this.firmware = parts.firmware
   }
 
   /** Reads products and memberships into memory; the registry learns of the latter. */
   static async open(options: ProductsOptions): Promise<Products> {
-    const products = new Products(options, await ProductDevices.open(options))
+    const devices = await ProductDevices.open(options)
+    const firmware = await ProductFirmware.open(options)
+    const groups = await ProductGroups.open({ ...options, devices, firmware })
+    const products = new Products(options, { devices, firmware, groups })
     for (const row of await options.store.db.selectFrom('products').selectAll().execute()) {
       products.#reserve(row.id)
       const product = productFromRow(row)
@@ -112,7 +121,6 @@ export class Products {
         platformId,
         ownerId,
         settings: { ...defaultSettings, ...settings },
-        defaultVersion: null,
         createdAt: now,
         updatedAt: now,
       })
@@ -149,12 +157,15 @@ export class Products {
       await this.devices.removeAll(id)
       await this.#store.db.transaction().execute(async (tx) => {
         await tx.deleteFrom('product_groups').where('product_id', '=', id).execute()
+        await tx.deleteFrom('product_releases').where('product_id', '=', id).execute()
         await tx.deleteFrom('product_firmware').where('product_id', '=', id).execute()
-        const gone = { slug: null, owner_id: null, default_version: null, removed_at: this.#now() }
+        const gone = { slug: null, owner_id: null, removed_at: this.#now() }
         await tx.updateTable('products').set(gone).where('id', '=', id).execute()
       })
       this.#byId.delete(id)
       this.#idBySlug.delete(product.slug)
+      this.groups.forget(id)
+      this.firmware.forget(id)
       this.#tell(product, undefined)
     })
   }

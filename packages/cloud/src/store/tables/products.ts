@@ -8,6 +8,7 @@ export interface ProductTables {
   readonly product_devices: ProductDeviceTable
   readonly product_denials: ProductDenialTable
   readonly product_firmware: ProductFirmwareTable
+  readonly product_releases: ProductReleaseTable
   readonly device_transfers: DeviceTransferTable
 }
 
@@ -22,8 +23,6 @@ export interface ProductTable {
   owner_id: string | null
   /** JSON of ProductSettings. */
   settings: string
-  /** The firmware version that is released to all devices of the product. */
-  default_version: number | null
   created_at: number
   updated_at: number
   removed_at: number | null
@@ -34,8 +33,6 @@ export interface ProductGroupTable {
   name: string
   description: string
   color: string
-  /** The firmware version that is released to the group. */
-  fw_version: number | null
   created_at: number
   updated_at: number
 }
@@ -80,8 +77,18 @@ export interface ProductFirmwareTable {
   has_run: number
   /** When it was released first; null for one that never was. */
   released_at: number | null
-  /** Whether its last release was to be delivered at once. */
+}
+
+/** Which version is released to whom; one row for each group, and one for all devices. */
+export interface ProductReleaseTable {
+  product_id: number
+  /** The group; empty for all devices of the product. */
+  group_name: string
+  version: number
+  /** To be delivered at once, and not at the next connection only. */
   intelligent: number
+  released_by: string
+  released_at: number
 }
 
 /** Somebody asks for a device of somebody else. */
@@ -105,7 +112,6 @@ export async function up(db: Kysely<unknown>, { bytes }: ColumnTypes): Promise<v
     .addColumn('platform_id', 'integer', (c) => c.notNull())
     .addColumn('owner_id', 'text', (c) => c.references('users.id'))
     .addColumn('settings', 'text', (c) => c.notNull())
-    .addColumn('default_version', 'integer')
     .addColumn('created_at', 'bigint', (c) => c.notNull())
     .addColumn('updated_at', 'bigint', (c) => c.notNull())
     .addColumn('removed_at', 'bigint')
@@ -117,7 +123,6 @@ export async function up(db: Kysely<unknown>, { bytes }: ColumnTypes): Promise<v
     .addColumn('name', 'text', (c) => c.notNull())
     .addColumn('description', 'text', (c) => c.notNull())
     .addColumn('color', 'text', (c) => c.notNull())
-    .addColumn('fw_version', 'integer')
     .addColumn('created_at', 'bigint', (c) => c.notNull())
     .addColumn('updated_at', 'bigint', (c) => c.notNull())
     .addPrimaryKeyConstraint('product_groups_key', ['product_id', 'name'])
@@ -160,8 +165,18 @@ export async function up(db: Kysely<unknown>, { bytes }: ColumnTypes): Promise<v
     .addColumn('updated_at', 'bigint', (c) => c.notNull())
     .addColumn('has_run', 'integer', (c) => c.notNull())
     .addColumn('released_at', 'bigint')
-    .addColumn('intelligent', 'integer', (c) => c.notNull())
     .addUniqueConstraint('product_firmware_version', ['product_id', 'version'])
+    .execute()
+
+  await db.schema
+    .createTable('product_releases')
+    .addColumn('product_id', 'integer', (c) => c.notNull().references('products.id').onDelete('cascade'))
+    .addColumn('group_name', 'text', (c) => c.notNull())
+    .addColumn('version', 'integer', (c) => c.notNull())
+    .addColumn('intelligent', 'integer', (c) => c.notNull())
+    .addColumn('released_by', 'text', (c) => c.notNull())
+    .addColumn('released_at', 'bigint', (c) => c.notNull())
+    .addPrimaryKeyConstraint('product_releases_key', ['product_id', 'group_name'])
     .execute()
 
   await db.schema
