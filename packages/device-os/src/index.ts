@@ -58,4 +58,16 @@ export {
 export { FileStorage } from './storage/file-storage.ts'
 export { MemoryStorage } from './storage/memory-storage.ts'
 export { checkName, replaceFile, type Storage, StorageError, type StorageErrorCode } from './storage/storage.ts'
+export type { ConnectionHal, ConnectionServer } from './system/communication.ts'
 export { type UpdateHandlers, Updates } from './system/updates.ts'
+export { type Dialect, dialectOf } from './twin/dialect.ts'
+export {
+  createTwin,
+  Twin,
+  type TwinApplication,
+  type TwinHandlers,
+  type TwinOptions,
+  type TwinState,
+} from './twin/twin.ts'
+export { writesBootloaderInPlace } from './twin/twin-bootloader.ts'
+export { twinSlotFile } from './twin/twin-flash.ts'

@@ -6,6 +6,7 @@ import type { SystemDescribe } from '@aloe/firmware'
 import type {
   Announcement,
   DescribeKind,
+  DtlsDialect,
   Goodbye,
   HelloFields,
   UpdateTarget,
@@ -42,6 +43,8 @@ export interface ConnectionHandlers {
   failed(failure: ConnectionFailure): void
   /** The cloud asks for a describe. */
   describe(kind: DescribeKind): Uint8Array
+  /** System and application in one, of a device from before Device OS 2.0 (a twin). */
+  describeAll?(): Uint8Array
   /** The cloud calls a function; without a reply the caller times out. @returns false when there is no such function */
   call(name: string, argument: string, reply: (value: number) => void): boolean
   /** The cloud reads a variable; undefined: there is none of that name. */
@@ -73,6 +76,8 @@ export interface UdpOptions {
   readonly serverKey: Uint8Array | undefined
   readonly server: ConnectionServer | undefined
   readonly sessions: SessionStorage
+  /** How a resumed session is named; as 4.0 and later do unless given (a twin of an older board does otherwise). */
+  readonly dialect?: DtlsDialect
 }
 
 export interface ConnectionOptions {

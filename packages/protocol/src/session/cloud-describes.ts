@@ -12,17 +12,18 @@ export class CloudDescribes {
   readonly #described: (describe: Describe) => void
   #fetcher: DescribeFetcher | undefined
   #posted: PostedDescribes | undefined
-  #platformId: number | undefined
+  readonly #platformId: number | undefined
 
-  constructor(request: MakeRequest, described: (describe: Describe) => void) {
+  /** @param platformId of the Hello; blocks of a describe before it are void, and so is whoever put them together */
+  constructor(platformId: number | undefined, request: MakeRequest, described: (describe: Describe) => void) {
+    this.#platformId = platformId
     this.#request = request
     this.#described = described
   }
 
-  /** A Hello came: blocks of an earlier describe are void, and the platform is known. */
-  restart(platformId: number): void {
-    this.#posted = undefined
-    this.#platformId = platformId
+  /** Nothing is under way: it need not be kept. */
+  get idle(): boolean {
+    return this.#posted === undefined && this.#fetcher === undefined
   }
 
   /**
@@ -34,6 +35,7 @@ export class CloudDescribes {
   posted(message: CoapMessage): number {
     this.#posted ??= new PostedDescribes()
     const posted = this.#posted.accept(message)
+    if (this.#posted.idle) this.#posted = undefined
     if (posted.kind === 'refused') return posted.code
     // Empty, not 2.31, while more blocks follow: the device goes on with the acknowledgement (device-protocol.md 3.8.1).
     if (posted.kind === 'complete') this.#hand(posted.describes)

@@ -63,7 +63,7 @@ export class CloudSession {
   readonly #maxSubscriptions: number
   readonly #pinger: Pinger
   readonly #helloDeadline: Millis | undefined
-  readonly #describes: CloudDescribes
+  #describes: CloudDescribes | undefined
   readonly #pings = new Pings()
   readonly #updates = new CloudUpdates()
   #hello: Hello | undefined
@@ -79,24 +79,17 @@ export class CloudSession {
     this.#unixTime = options.unixTime
     this.#maxSubscriptions = options.maxSubscriptions ?? defaultMaxSubscriptions
     this.#now = now
-    const send = (message: Uint8Array) => {
-      if (!this.#closed) handlers.send(message)
-    }
     this.#layer = new MessageLayer({
       transport,
       firstMessageId: options.firstMessageId,
       random: uniform(random),
-      send,
+      handlers,
       limits: rfcLimits,
       exchangeLifetime,
     })
     this.#requests = new Requests(random(1)[0] ?? 0)
     this.#pinger = new Pinger(options.ping ?? defaultPing[transport], now)
     this.#subscriptions = new SubscriptionList(this.#maxSubscriptions, resume?.subscriptions)
-    this.#describes = new CloudDescribes(
-      (encode, deadline, done) => this.#ask(encode, this.#now, deadline, done),
-      (describe) => handlers.describe(describe),
-    )
     this.#helloDeadline =
       options.now === undefined || resume ? undefined : now + (options.helloTimeout ?? defaultHelloTimeout)
     if (resume) this.#greeted(resume.hello)
@@ -234,7 +227,7 @@ export class CloudSession {
       done?.(refused('the device has no vitals'))
       return
     }
-    this.#describes.fetch(kind, now + timeout, done ?? (() => undefined))
+    this.#describe.fetch(kind, now + timeout, done ?? (() => undefined))
   }
 
   /** Pings the device. The value is the time until its answer, in milliseconds. */
@@ -318,7 +311,7 @@ export class CloudSession {
     const letter = pathLetter(message)
     this.#guard(message, () => {
       if (message.code === code.post && letter === 'h') this.#helloReceived(message, now)
-      else if (message.code === code.post && letter === 'd') this.#acknowledge(message, this.#describes.posted(message))
+      else if (message.code === code.post && letter === 'd') this.#acknowledge(message, this.#posted(message))
       else if (message.code === code.get && letter === 'e') this.#subscribed(message)
       else if (message.code === code.get && letter === 't') {
         this.#layer.answer(message.id, encodeTimeResponse(message, this.#unixTime()))
@@ -348,7 +341,7 @@ export class CloudSession {
       this.#layer.sendConfirmable(id, encodeServerHello(id, coapType.con), now)
     }
     if (!(hello.flags & helloFlag.deviceInitiatedDescribe)) {
-      this.#describes.fetch(undefined, now + describeTimeout, (result) => {
+      this.#describe.fetch(undefined, now + describeTimeout, (result) => {
         if (result.ok || result.error === 'closed') return
         this.#handlers.problem?.(new ProtocolError('describe', `the device did not describe itself: ${result.message}`))
       })
@@ -358,7 +351,25 @@ export class CloudSession {
   #greeted(hello: Hello): void {
     this.#hello = hello
     this.#maxMessageSize = maxMessageSizeOf(hello, this.#transport)
-    this.#describes.restart(hello.platformId)
+    this.#describes = undefined
+  }
+
+  /** Only while describes come: most of the time none does. */
+  get #describe(): CloudDescribes {
+    this.#describes ??= new CloudDescribes(
+      this.#hello?.platformId,
+      (encode, deadline, done) => this.#ask(encode, this.#now, deadline, done),
+      (describe) => this.#handlers.describe(describe),
+    )
+    return this.#describes
+  }
+
+  /** @returns the code to acknowledge a posted describe with */
+  #posted(message: CoapMessage): number {
+    const describes = this.#describe
+    const answer = describes.posted(message)
+    if (describes.idle && this.#describes === describes) this.#describes = undefined
+    return answer
   }
 
   #subscribed(message: CoapMessage): void {

@@ -39,6 +39,8 @@ export interface DescribeSource {
   readonly maxMessageSize: number
   readonly nextToken: () => number
   readonly payload: (kind: DescribeKind) => Uint8Array
+  /** System and application in one, of a device that answers requests without a kind: those before Device OS 2.0. */
+  readonly combined?: () => Uint8Array
 }
 
 export class DeviceDescribes {
@@ -68,7 +70,14 @@ export class DeviceDescribes {
   answer(request: CoapMessage, now: Millis): void {
     const { layer } = this.#source
     const token = tokenByte(request)
-    const kind = describeKindOf(queryByte(request))
+    const asked = queryByte(request)
+    const kind = describeKindOf(asked)
+    const { combined } = this.#source
+    if (combined && asked === undefined && request.type === coapType.con && token !== undefined) {
+      const head = { type: coapType.ack, id: request.id, token: request.token }
+      layer.answer(request.id, encodeResponse(head, code.content, combined()))
+      return
+    }
     if (request.type !== coapType.con || token === undefined || !kind) {
       const type = request.type === coapType.con ? coapType.ack : coapType.non
       layer.answer(request.id, encodeResponse({ type, id: request.id, token: request.token }, code.badRequest))

@@ -17,6 +17,11 @@ export interface DeviceSessionHandlers {
   /** The payload of a describe: `encodeSystemDescribe`, `encodeApplicationDescribe` or `encodeVitals`. */
   describe(kind: DescribeKind): Uint8Array
   /**
+   * System and application in one JSON document, for a device of the dialect before Device OS 2.0, which describes
+   * itself only when it is asked; without it such a request is refused, as later devices do (device-protocol.md 3.8.2).
+   */
+  describeAll?(): Uint8Array
+  /**
    * The cloud calls a function: false when there is none of that name. `reply` may be called at once or later, once;
    * the value is sent as a signed 32 bit integer.
    */

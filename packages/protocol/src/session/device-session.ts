@@ -71,9 +71,7 @@ export class DeviceSession {
       transport,
       firstMessageId: options.firstMessageId,
       random: uniform(random),
-      send: (message) => {
-        if (this.#state !== 'closed') handlers.send(message)
-      },
+      handlers,
       limits: deviceLimits,
       exchangeLifetime: deviceExchangeLifetime,
     })
@@ -83,6 +81,7 @@ export class DeviceSession {
       maxMessageSize: this.#maxMessageSize,
       nextToken: () => this.#tokens.nextToken(),
       payload: (kind) => handlers.describe(kind),
+      ...(handlers.describeAll && { combined: () => handlers.describeAll?.() ?? noBytes }),
     })
     const link = new SessionLink(this.#layer, this.#tokens, this.#maxMessageSize, () => false)
     this.#updates =

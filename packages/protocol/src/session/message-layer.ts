@@ -27,7 +27,8 @@ export interface MessageLayerOptions {
   readonly firstMessageId: number
   /** Uniform in [0, 1). */
   readonly random: () => number
-  readonly send: (message: Uint8Array) => void
+  /** What puts messages on the way; not used any more after `close`. */
+  readonly handlers: { send(message: Uint8Array): void }
   readonly limits: RetransmissionLimits
   /** How long received ids are remembered. */
   readonly exchangeLifetime: Millis
@@ -39,15 +40,16 @@ const deduplicationCapacity = 1024
 export class MessageLayer {
   /** True over a channel that neither loses nor repeats. */
   readonly reliable: boolean
-  readonly #send: (message: Uint8Array) => void
+  readonly #handlers: { send(message: Uint8Array): void }
   readonly #retransmission: Retransmission | undefined
   readonly #deduplication: Deduplication | undefined
   #waiting: Map<number, Waiting> | undefined
   #nextId: number
+  #closed = false
 
   constructor(options: MessageLayerOptions) {
     this.reliable = options.transport === 'tcp'
-    this.#send = options.send
+    this.#handlers = options.handlers
     this.#nextId = options.firstMessageId & 0xffff
     if (this.reliable) return
     this.#retransmission = new Retransmission(options.limits, options.random)
@@ -75,7 +77,7 @@ export class MessageLayer {
   }
 
   send(message: Uint8Array): void {
-    this.#send(message)
+    if (!this.#closed) this.#handlers.send(message)
   }
 
   /**
@@ -96,7 +98,7 @@ export class MessageLayer {
       this.#waiting ??= new Map()
       this.#waiting.set(id, { deadline: now + timeout, ended })
     }
-    this.#send(message)
+    this.send(message)
   }
 
   /** An acknowledgement came, or an answer that stands for it. False when nothing waited for it. */
@@ -115,14 +117,14 @@ export class MessageLayer {
   receive(id: number, now: Millis): boolean {
     if (!this.#deduplication || this.#deduplication.receive(id, now)) return true
     const answer = this.#deduplication.answerTo(id)
-    if (answer) this.#send(answer)
+    if (answer) this.send(answer)
     return false
   }
 
   /** Answers a received message with an acknowledgement or a response of the same id, kept for repetitions. */
   answer(id: number, message: Uint8Array): void {
     this.#deduplication?.answered(id, message)
-    this.#send(message)
+    this.send(message)
   }
 
   /** The empty acknowledgement. */
@@ -133,7 +135,7 @@ export class MessageLayer {
   /** Sends what is due again. @returns ids of messages that were given up after all retransmissions */
   poll(now: Millis): readonly number[] {
     const due = this.#retransmission?.poll(now)
-    for (const message of due?.send ?? []) this.#send(message)
+    for (const message of due?.send ?? []) this.send(message)
     for (const id of due?.gaveUp ?? []) this.#end(id, { kind: 'given-up' })
     if (this.#waiting) {
       for (const [id, { deadline }] of this.#waiting) {
@@ -155,6 +157,7 @@ export class MessageLayer {
 
   /** Tells all who wait that the session is over. */
   close(): void {
+    this.#closed = true
     for (const id of [...(this.#waiting?.keys() ?? [])]) this.#end(id, { kind: 'closed' })
   }
 

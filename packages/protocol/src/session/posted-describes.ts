@@ -14,6 +14,11 @@ export type Posted =
 export class PostedDescribes {
   readonly #assemblies = new Map<DescribeKind | undefined, BlockAssembly>()
 
+  /** No describe is half here. */
+  get idle(): boolean {
+    return this.#assemblies.size === 0
+  }
+
   /** @throws ProtocolError when an option or the describe cannot be read */
   accept(message: CoapMessage): Posted {
     const kind = describeKindOf(queryByte(message))

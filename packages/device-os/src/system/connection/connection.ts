@@ -33,6 +33,8 @@ interface Attempt {
   session: DeviceSession | undefined
   /** The session is an earlier one, and no Hello was due. */
   resumed: boolean
+  /** It posts its describes; a device from before Device OS 2.0 waits to be asked. */
+  describes: boolean
   /** Of what the device is, as its Hello and system describe say it. */
   system: string
   /** What the cloud knows in this session. */
@@ -127,7 +129,8 @@ export class CloudConnection implements Connection {
     const subscriptions = announcement.subscriptions ?? []
     this.#withSession((session, now, attempt) => {
       const known = this.#announcing(attempt, announcement.application === false ? undefined : subscriptions)
-      session.announce({ ...announcement, ...known, system: !attempt.resumed }, now)
+      const system = attempt.describes && !attempt.resumed
+      session.announce({ ...announcement, ...known, system }, now)
     })
   }
 
@@ -211,7 +214,7 @@ export class CloudConnection implements Connection {
       subscriptions: subscribed,
     }
     return {
-      describe: told.application !== application,
+      describe: attempt.describes && told.application !== application,
       subscribe: told.subscriptions !== subscribed,
       taken: (part: AnnouncedPart) => this.#tell(attempt, part, checksums[part]),
     }
@@ -257,12 +260,14 @@ export class CloudConnection implements Connection {
               ...common,
               deviceKey: udp.deviceKey,
               sessions: udp.sessions,
+              dialect: udp.dialect,
               nextMessageId: this.#nextMessageId,
             })
       attempt = {
         link,
         session: undefined,
         resumed: false,
+        describes: true,
         system: '',
         told: {},
         subscriptions: [],
@@ -287,6 +292,7 @@ export class CloudConnection implements Connection {
     const { transport } = link
     // Over UDP the Hello names the device (device-protocol.md 3.5).
     const hello = transport === 'udp' ? { ...this.#options.hello(), deviceId } : this.#options.hello()
+    attempt.describes = (hello.flags & helloFlag.deviceInitiatedDescribe) !== 0
     const session = new DeviceSession({
       transport,
       random: (length) => hal.random(length),
@@ -297,6 +303,7 @@ export class CloudConnection implements Connection {
         send: (message) => link.send(message),
         ready: () => this.#ready(attempt),
         describe: (kind) => handlers.describe(kind),
+        ...(handlers.describeAll && { describeAll: () => handlers.describeAll?.() ?? new Uint8Array() }),
         call: (name, argument, reply) =>
           handlers.call(name, argument, (value) => {
             reply(value)

@@ -4,6 +4,7 @@
  */
 import {
   DtlsClient,
+  type DtlsDialect,
   type DtlsHandshakeStep,
   ecPublicKeyFromDer,
   loadEcPrivateKey,
@@ -26,6 +27,7 @@ export interface UdpLinkOptions {
   /** The message id with which a session goes on in this life; undefined: there was none yet. */
   readonly nextMessageId: number | undefined
   readonly sessions: SessionStorage
+  readonly dialect?: DtlsDialect | undefined
   readonly handlers: LinkHandlers
 }
 
@@ -57,6 +59,7 @@ export class UdpLink implements Link {
       // What cannot be read is as good as nothing.
       ...(stored && { stored: kept?.session ?? new Uint8Array() }),
       server: `${server.host}:${server.port}`,
+      ...(options.dialect && { dialect: options.dialect }),
       handlers: {
         send: (datagram) => this.#socket?.send(datagram),
         established: ({ resumed, application }) =>
