@@ -44,6 +44,8 @@ export interface UdpConnectionOwner {
   /** A message was left out. */
   dropped(reason: UdpDropReason): void
   unixMillis(): number
+  /** Unix seconds; one function for all connections. */
+  readonly unixTime: () => number
 }
 
 export type UdpDropReason =
@@ -266,7 +268,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
     const session = new CloudSession({
       transport: 'udp',
       random: this.host.random,
-      unixTime: () => this.host.unixTime(),
+      unixTime: this.#owner.unixTime,
       firstMessageId: this.dtls.sendSequence & 0xffff,
       handlers: this,
       now,

@@ -330,6 +330,8 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
     return this.#host.unixMillis()
   }
 
+  readonly unixTime = (): number => this.#host.unixTime()
+
   /** The session is void: in memory, and in the store if it is the device's. */
   #forget(connection: UdpConnection, reason: string): void {
     const { deviceId, dtls } = connection

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { fuzzRuns, hex, unhex, utf8 } from '../test-bytes.ts'
 import { type Block, decodeBlock, encodeBlock } from './block.ts'
+import { encodeEmptyAck } from './codec.ts'
 import { Deduplication } from './deduplication.ts'
 import { CoapError } from './error.ts'
 import { readUint, uintOption } from './options.ts'
@@ -81,6 +82,39 @@ describe('deduplication', () => {
     for (let id = 0; id < 5; id++) assert.equal(seen.receive(id, 0), true)
     assert.equal(seen.receive(4, 0), false)
     assert.equal(seen.receive(0, 0), true)
+  })
+})
+
+describe('deduplication of any messages', () => {
+  const answers = fc.oneof(fc.constant('empty' as const), fc.uint8Array({ maxLength: 6 }))
+  const commands = fc.array(
+    fc.record({ id: fc.constantFrom(0, 1, 2, 255, 256, 0xffff), after: fc.nat(400), answer: fc.option(answers) }),
+  )
+
+  it('gives the same answer again as a plain list would', () => {
+    fc.assert(
+      fc.property(commands, (list) => {
+        const seen = new Deduplication(1_000, 4)
+        let known: { id: number; expires: number; answer: Uint8Array | undefined }[] = []
+        let now = 0
+        for (const { id, after, answer } of list) {
+          // Expiry is rounded up to tenths of a second: whole ones make both the same.
+          now += after * 100
+          known = known.filter((other) => other.expires > now)
+          while (known.length >= 4) known.shift()
+          const entry = known.find((other) => other.id === id)
+          assert.equal(seen.receive(id, now), entry === undefined)
+          const mine = entry ?? { id, expires: now + 1_000, answer: undefined }
+          if (!entry) known.push(mine)
+          if (answer !== null) {
+            mine.answer = answer === 'empty' ? encodeEmptyAck(id) : answer
+            seen.answered(id, mine.answer)
+          }
+          for (const other of known) assert.deepEqual(seen.answerTo(other.id), other.answer)
+        }
+      }),
+      { numRuns: fuzzRuns },
+    )
   })
 })
 

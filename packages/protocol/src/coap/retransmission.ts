@@ -38,7 +38,8 @@ interface Outstanding {
 export class Retransmission {
   readonly #limits: RetransmissionLimits
   readonly #random: () => number
-  readonly #outstanding = new Map<number, Outstanding>()
+  /** Only while there are any: most sessions wait for nothing. */
+  #outstanding: Map<number, Outstanding> | undefined
 
   /** @param random uniform in [0, 1), injected so that a run can be repeated */
   constructor(limits: RetransmissionLimits, random: () => number) {
@@ -48,39 +49,42 @@ export class Retransmission {
 
   /** How many messages wait for an acknowledgement. */
   get size(): number {
-    return this.#outstanding.size
+    return this.#outstanding?.size ?? 0
   }
 
   /** True while a message of that id waits: its id must not be used for another. */
   has(id: number): boolean {
-    return this.#outstanding.has(id)
+    return this.#outstanding?.has(id) ?? false
   }
 
   /** Starts to track a confirmable message that its owner has just sent. */
   track(id: number, message: Uint8Array, now: Millis): void {
     const { ackTimeout, ackRandomFactor } = this.#limits
     const wait = ackTimeout * (1 + this.#random() * (ackRandomFactor - 1))
+    this.#outstanding ??= new Map()
     this.#outstanding.set(id, { message, retries: 0, wait, deadline: now + wait })
   }
 
   /** Ends the tracking of a message; false when its id is not outstanding (a late or foreign answer). */
   acknowledge(id: number): boolean {
-    return this.#outstanding.delete(id)
+    const known = this.#outstanding?.delete(id) ?? false
+    if (this.#outstanding?.size === 0) this.#outstanding = undefined
+    return known
   }
 
   /** What is due at `now`. Waits double from one try to the next. */
   poll(now: Millis): Due {
     const send: Uint8Array[] = []
     const gaveUp: number[] = []
-    for (const [id, entry] of this.#outstanding) {
+    for (const [id, entry] of this.#outstanding ?? []) {
       if (entry.deadline > now) continue
       if (entry.retries === this.#limits.maxRetransmit) {
-        this.#outstanding.delete(id)
+        this.#outstanding?.delete(id)
         gaveUp.push(id)
         continue
       }
       const wait = entry.wait * 2
-      this.#outstanding.set(id, { ...entry, retries: entry.retries + 1, wait, deadline: now + wait })
+      this.#outstanding?.set(id, { ...entry, retries: entry.retries + 1, wait, deadline: now + wait })
       send.push(entry.message)
     }
     return { send, gaveUp }
@@ -89,7 +93,7 @@ export class Retransmission {
   /** When `poll` next has something to say; undefined while nothing is outstanding. */
   nextDeadline(): Millis | undefined {
     let next: Millis | undefined
-    for (const { deadline } of this.#outstanding.values()) {
+    for (const { deadline } of this.#outstanding?.values() ?? []) {
       if (next === undefined || deadline < next) next = deadline
     }
     return next

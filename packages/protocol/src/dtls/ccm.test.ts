@@ -117,6 +117,25 @@ describe('the pool of hot sessions', () => {
     assert.ok(!rare.some((one) => one.hot))
   })
 
+  it('lets go of those that were idle for a while, however few they are', () => {
+    const pool = new HotPool(8)
+    const idle = member()
+    const busy = [member(), member()]
+    for (const one of [idle, ...busy]) for (let i = 0; i < 4; i++) one.touch(pool)
+    pool.coolIdle()
+    for (const one of busy) one.touch(pool)
+    pool.coolIdle()
+    assert.deepEqual(
+      [idle, ...busy].map((one) => one.hot),
+      [false, true, true],
+    )
+    assert.equal(pool.hotCount, 2)
+    pool.coolIdle()
+    assert.equal(pool.hotCount, 0)
+    for (let i = 0; i < 4; i++) idle.touch(pool)
+    assert.ok(idle.hot)
+  })
+
   it('never has more than its size, gives places to whoever is busy now, and takes them back at the end', () => {
     const pool = new HotPool(2)
     const members = Array.from({ length: 6 }, member)

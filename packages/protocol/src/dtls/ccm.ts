@@ -9,13 +9,6 @@
 import { type Cipheriv, createCipheriv, createDecipheriv, type KeyObject } from 'node:crypto'
 import { tagSize } from './profile.ts'
 
-/** Key and salt of one direction. */
-export interface CcmKey {
-  readonly key: KeyObject
-  /** The first 4 bytes of each nonce. */
-  readonly salt: Uint8Array
-}
-
 export interface Ccm {
   /** @param nonce 12 bytes. Writes ciphertext and tag to `out` at `offset`. */
   seal(nonce: Uint8Array, aad: Uint8Array, plaintext: Uint8Array, out: Uint8Array, offset: number): void

@@ -1,9 +1,9 @@
-import { createECDH, type ECDH, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
 import { alertName, DtlsError, decodeAlert, encodeAlert } from './alert.ts'
 import type { DropReason } from './drops.ts'
-import { ecPublicKeyDer, sharedSecret } from './ec-keys.ts'
+import { ecPublicKeyDer, generateEphemeralKey, sharedSecret } from './ec-keys.ts'
 import { deviceFlightTimes, Flight, type FlightPart } from './flight.ts'
 import { decodeFragments, type HandshakeFragment, type HandshakeMessage, Reassembly } from './handshake-message.ts'
 import { type DtlsHandshakeStep, deviceHandshakeTimeout } from './handshake-step.ts'
@@ -64,7 +64,6 @@ const maxCookieRequests = 3
 export class ClientHandshake {
   readonly #options: ClientHandshakeOptions
   readonly #random: Uint8Array
-  readonly #ecdh: ECDH
   readonly #reassembly = new Reassembly(0)
   #transcript = new Transcript()
   #flight: Flight
@@ -85,7 +84,6 @@ export class ClientHandshake {
   constructor(options: ClientHandshakeOptions, now: Millis) {
     this.#options = options
     this.#random = options.random(randomSize)
-    this.#ecdh = createECDH('prime256v1')
     this.#flight = this.#sayHello(new Uint8Array(), now)
   }
 
@@ -268,8 +266,8 @@ export class ClientHandshake {
 
   #takeDone(message: HandshakeMessage, now: Millis): void {
     if (message.body.length > 0) throw malformed('ServerHelloDone')
-    const own = this.#ecdh.generateKeys()
-    const secret = this.#serverPoint && sharedSecret(this.#ecdh, this.#serverPoint)
+    const own = generateEphemeralKey()
+    const secret = this.#serverPoint && sharedSecret(own, this.#serverPoint)
     if (secret === undefined) {
       throw new DtlsError('key-exchange', 'illegal_parameter', 'the ephemeral key of the server is not on the curve')
     }
@@ -282,7 +280,7 @@ export class ClientHandshake {
       sendSequence: 0,
       window: { top: -1, high: 0, low: 0 },
     })
-    this.#flight = this.#makeFlight(this.#answer(own))
+    this.#flight = this.#makeFlight(this.#answer(own.point))
     this.#step = 'finished'
     this.#expiry = now + deviceHandshakeTimeout
     this.#flight.send(now)

@@ -58,6 +58,21 @@ export class HotPool {
     if (heat.count >= recordsToHeat) this.#admit(heat, member)
   }
 
+  /** Cools the sessions that were not used since the last call: what is idle need not hold memory. */
+  coolIdle(): void {
+    for (let i = this.#places.length - 1; i >= 0; i--) {
+      const place = this.#places[i]
+      if (place === undefined) continue
+      if (place.used) {
+        place.used = false
+        continue
+      }
+      const last = this.#places.pop()
+      if (last !== undefined && last !== place) this.#places[i] = last
+      place.member.cool()
+    }
+  }
+
   /** The session has ended. */
   leave(heat: Heat, member: Hot): void {
     if (heat.place === undefined) return

@@ -54,4 +54,4 @@ export interface DtlsListenerOptions {
 }
 
 export const defaultMaxSessions = 100_000
-export const defaultHotSessions = 512
+export const defaultHotSessions = 2_048

@@ -16,6 +16,7 @@ import {
   wantsConnectionId,
 } from './hello.ts'
 import { HotPool } from './hot-pool.ts'
+import { KnownKeys } from './known-keys.ts'
 import {
   type DtlsListenerHandlers,
   type DtlsListenerOptions,
@@ -39,6 +40,9 @@ import { cidNode, makeCid, SessionTable } from './session-table.ts'
 /** Handshakes are looked after so often; their timers need no better. */
 const tick: Millis = 200
 
+/** Sessions that were idle for one to two times this let go of their long-lived ciphers. */
+const coolEvery: Millis = 2_000
+
 /** Nobody reaches such a number before the handshake is over; ours could overflow. */
 const maxHelloSequence = 2 ** 40
 
@@ -60,10 +64,12 @@ export class DtlsListener {
   readonly #cookies: Cookies
   readonly #admission: Admission
   readonly #hotPool: HotPool
+  readonly #knownKeys = new KnownKeys()
   readonly #sessions = new SessionTable()
   /** By address. */
   readonly #handshakes = new Map<string, ServerHandshake>()
   #nextTick: Millis | undefined
+  #coolAt: Millis | undefined
 
   /** @throws ProtocolError `ec-key` when the key cannot serve devices */
   constructor(options: DtlsListenerOptions) {
@@ -110,8 +116,13 @@ export class DtlsListener {
     }
   }
 
-  /** Repeats flights and gives up handshakes. */
+  /** Repeats flights and gives up handshakes; lets go of what idle sessions need not hold, whenever it is called. */
   poll(now: Millis): void {
+    this.#coolAt ??= now + coolEvery
+    if (now >= this.#coolAt) {
+      this.#coolAt = now + coolEvery
+      this.#hotPool.coolIdle()
+    }
     if (this.#nextTick === undefined || now < this.#nextTick) return
     this.#nextTick = this.#handshakes.size === 0 ? undefined : now + tick
     for (const handshake of [...this.#handshakes.values()]) handshake.poll(now)
@@ -350,6 +361,7 @@ export class DtlsListener {
         cid: wantsConnectionId(hello) ? makeCid(node, random) : undefined,
         requireClientKey,
         hotPool: this.#hotPool,
+        knownKeys: this.#knownKeys,
         handlers: {
           send: (datagram) => this.#handlers.send(datagram, address),
           dropped: (reason) => this.#drop(reason),

@@ -1,6 +1,6 @@
-import { createSecretKey } from 'node:crypto'
+import { createSecretKey, type KeyObject } from 'node:crypto'
 import { ProtocolError } from '../protocol-error.ts'
-import { type Ccm, CcmCipher, type CcmKey, fitsHot, HotCcmCipher } from './ccm.ts'
+import { type Ccm, CcmCipher, fitsHot, HotCcmCipher } from './ccm.ts'
 import { type Heat, type Hot, type HotPool, newHeat } from './hot-pool.ts'
 import { keyBlockSize } from './prf.ts'
 import {
@@ -49,14 +49,15 @@ export interface ProtectionOptions extends ProtectionState {
  * The protected records of one connection, both directions (device-protocol.md 2.4).
  *
  * The connection id goes one way: the device puts the server's into its records, the server's records have none.
+ *
+ * Ten thousand of these live in one process, most of them idle: secrets and connection id lie in one array, and key
+ * objects are made for a record and let go, for they cost more memory than all the rest (docs/benchmarks.md).
  */
 export class RecordProtection implements Hot {
-  readonly #keyBlock: Uint8Array
+  /** The key block, and behind it the connection id. At most 64 bytes, which V8 keeps in its heap. */
+  readonly #secrets: Uint8Array
   readonly #end: 'client' | 'server'
-  readonly #cid: Uint8Array | undefined
   readonly #window: ReplayWindow
-  readonly #writeKey: CcmKey
-  readonly #readKey: CcmKey
   readonly #pool: HotPool | undefined
   readonly #heat: Heat = newHeat()
   #hotWrite: Ccm | undefined
@@ -68,21 +69,22 @@ export class RecordProtection implements Hot {
   constructor(options: ProtectionOptions) {
     const { keyBlock, end } = options
     if (keyBlock.length !== keyBlockSize) throw new RangeError(`a key block has ${keyBlockSize} bytes`)
-    this.#keyBlock = keyBlock
+    this.#secrets = new Uint8Array(keyBlockSize + (options.cid?.length ?? 0))
+    this.#secrets.set(keyBlock)
+    if (options.cid !== undefined) this.#secrets.set(options.cid, keyBlockSize)
     this.#end = end
-    this.#cid = options.cid
     this.#window = ReplayWindow.restore(options.window)
     this.#next = options.sendSequence
     this.#pool = options.hotPool
-    const client = { key: createSecretKey(keyBlock.subarray(0, 16)), salt: keyBlock.subarray(32, 36) }
-    const server = { key: createSecretKey(keyBlock.subarray(16, 32)), salt: keyBlock.subarray(36, 40) }
-    this.#writeKey = end === 'client' ? client : server
-    this.#readKey = end === 'client' ? server : client
   }
 
-  /** The server's connection id, if there is one. */
+  /** The server's connection id, if there is one; a view. */
   get cid(): Uint8Array | undefined {
-    return this.#cid
+    return this.#hasCid ? this.#secrets.subarray(keyBlockSize) : undefined
+  }
+
+  get #hasCid(): boolean {
+    return this.#secrets.length > keyBlockSize
   }
 
   /** Sequence number of the next record to be sent. */
@@ -110,7 +112,8 @@ export class RecordProtection implements Hot {
   reserve(count: number): ProtectionState {
     this.#reserved = count
     this.#limit = Math.min(this.#next + count, maxSequence)
-    return { keyBlock: this.#keyBlock, cid: this.#cid, sendSequence: this.#limit, window: this.#window.state() }
+    const keyBlock = this.#secrets.subarray(0, keyBlockSize)
+    return { keyBlock, cid: this.cid, sendSequence: this.#limit, window: this.#window.state() }
   }
 
   /**
@@ -125,7 +128,7 @@ export class RecordProtection implements Hot {
     if (this.exhausted) {
       throw new ProtocolError('sequence-reserve', 'the session was not stored in time and must not send any more')
     }
-    const cid = this.#end === 'client' ? this.#cid : undefined
+    const cid = this.#end === 'client' ? this.cid : undefined
     const plaintext = cid === undefined ? content : innerPlaintext(type, content)
     const outerType = cid === undefined ? type : contentType.connectionId
     const headerSize = recordHeaderSize + (cid?.length ?? 0)
@@ -141,7 +144,7 @@ export class RecordProtection implements Hot {
     const number = out.subarray(3, 11)
     out.set(number, headerSize)
     const aad = associatedData(number, outerType, cid, plaintext.length)
-    const nonce = nonceOf(this.#writeKey.salt, number)
+    const nonce = this.#nonce('write', out, headerSize)
     this.#cipher('write', plaintext.length, aad.length).seal(nonce, aad, plaintext, out, headerSize + explicitNonceSize)
     return out
   }
@@ -151,13 +154,12 @@ export class RecordProtection implements Hot {
     if (record.epoch !== protectedEpoch) return 'epoch'
     const { body } = record
     const size = body.length - explicitNonceSize - tagSize
-    if (size < 0 || (record.cid === undefined) !== (this.#end === 'client' || this.#cid === undefined))
-      return 'malformed'
+    if (size < 0 || (record.cid === undefined) !== (this.#end === 'client' || !this.#hasCid)) return 'malformed'
     // Inner plaintext carries a type and up to 15 bytes of padding, and other clients may pad to more.
     if (size > maxPlaintext + (record.cid === undefined ? 0 : 256)) return 'too-large'
     if (!this.#window.accepts(record.sequence)) return 'replay'
     const aad = associatedData(record.number, record.type, record.cid, size)
-    const nonce = nonceOf(this.#readKey.salt, body.subarray(0, explicitNonceSize))
+    const nonce = this.#nonce('read', body, 0)
     const plaintext = this.#cipher('read', size, aad.length).open(nonce, aad, body.subarray(explicitNonceSize))
     if (plaintext === undefined) return 'mac'
     const newest = record.sequence > this.#window.top
@@ -166,8 +168,8 @@ export class RecordProtection implements Hot {
   }
 
   heat(): void {
-    this.#hotWrite = new HotCcmCipher(this.#writeKey.key)
-    this.#hotRead = new HotCcmCipher(this.#readKey.key)
+    this.#hotWrite = new HotCcmCipher(this.#key('write'))
+    this.#hotRead = new HotCcmCipher(this.#key('read'))
   }
 
   cool(): void {
@@ -185,9 +187,31 @@ export class RecordProtection implements Hot {
     this.#pool?.touch(this.#heat, this)
     const hot = direction === 'read' ? this.#hotRead : this.#hotWrite
     if (hot !== undefined && size <= hotLimit && fitsHot(size, aadSize)) return hot
-    return new CcmCipher((direction === 'read' ? this.#readKey : this.#writeKey).key)
+    return new CcmCipher(this.#key(direction))
+  }
+
+  /** Whether it is the device's key and salt, which come first in their pairs (RFC 5246 6.3), that this direction uses. */
+  #ofClient(direction: 'read' | 'write'): boolean {
+    return (direction === 'write') === (this.#end === 'client')
+  }
+
+  #key(direction: 'read' | 'write'): KeyObject {
+    const at = this.#ofClient(direction) ? 0 : 16
+    return createSecretKey(this.#secrets.subarray(at, at + 16))
+  }
+
+  /** The salt, and the explicit part at `offset`. */
+  #nonce(direction: 'read' | 'write', explicit: Uint8Array, offset: number): Uint8Array {
+    const nonce = new Uint8Array(saltSize + explicitNonceSize)
+    const salt = this.#ofClient(direction) ? 32 : 32 + saltSize
+    for (let i = 0; i < saltSize; i++) nonce[i] = this.#secrets[salt + i] ?? 0
+    for (let i = 0; i < explicitNonceSize; i++) nonce[saltSize + i] = explicit[offset + i] ?? 0
+    return nonce
   }
 }
+
+/** Implicit part of a nonce (RFC 6655 3). */
+const saltSize = 4
 
 /** Plaintexts up to this size are faster with long-lived ciphers. */
 const hotLimit = 400
@@ -224,11 +248,4 @@ function associatedData(number: Uint8Array, type: number, cid: Uint8Array | unde
   aad[aad.length - 2] = size >>> 8
   aad[aad.length - 1] = size
   return aad
-}
-
-function nonceOf(salt: Uint8Array, explicit: Uint8Array): Uint8Array {
-  const nonce = new Uint8Array(12)
-  nonce.set(salt)
-  nonce.set(explicit, 4)
-  return nonce
 }

@@ -23,8 +23,14 @@ export class Reader {
   }
 
   uint(size: number): number {
+    if (!this.#ok || size > this.left) {
+      this.#ok = false
+      return 0
+    }
     let value = 0
-    for (const byte of this.bytes(size)) value = value * 256 + byte
+    for (const end = this.#offset + size; this.#offset < end; this.#offset++) {
+      value = value * 256 + (this.#bytes[this.#offset] ?? 0)
+    }
     return value
   }
 
@@ -59,7 +65,9 @@ export function join(...parts: readonly (Uint8Array | readonly number[])[]): Uin
   const out = new Uint8Array(size)
   let offset = 0
   for (const part of parts) {
-    out.set(part, offset)
+    // Most numbers are two or three bytes: to set them as an array costs more than all the rest.
+    if (part instanceof Uint8Array) out.set(part, offset)
+    else for (let i = 0; i < part.length; i++) out[offset + i] = part[i] ?? 0
     offset += part.length
   }
   return out

@@ -1,9 +1,9 @@
-import { createECDH, type ECDH, type KeyObject, timingSafeEqual, verify } from 'node:crypto'
+import { type KeyObject, timingSafeEqual } from 'node:crypto'
 import { ProtocolError } from '../protocol-error.ts'
 import type { Millis } from '../time.ts'
 import { type AlertName, alertName, DtlsError, decodeAlert, encodeAlert } from './alert.ts'
 import type { DropReason } from './drops.ts'
-import { ecPublicKeyFromDer, sharedSecret } from './ec-keys.ts'
+import { type EphemeralKey, generateEphemeralKey, sharedSecret } from './ec-keys.ts'
 import { Flight, type FlightPart, serverFlightTimes } from './flight.ts'
 import { decodeFragments, type HandshakeFragment, type HandshakeMessage, Reassembly } from './handshake-message.ts'
 import { type DtlsHandshakeStep, serverHandshakeTimeout } from './handshake-step.ts'
@@ -16,6 +16,7 @@ import {
   decodeClientKeyExchange,
   encodeServerKeyExchange,
 } from './key-exchange.ts'
+import type { KnownKeys } from './known-keys.ts'
 import { keyBlock, masterSecret, verifyData } from './prf.ts'
 import { contentType, handshakeType, randomSize } from './profile.ts'
 import { RecordProtection } from './protection.ts'
@@ -47,6 +48,7 @@ export interface ServerHandshakeOptions {
   readonly cid: Uint8Array | undefined
   readonly requireClientKey: boolean
   readonly hotPool?: HotPool | undefined
+  readonly knownKeys: KnownKeys
 }
 
 /** The hello that begins the handshake, with valid form and nothing to refuse. */
@@ -81,7 +83,7 @@ export class ServerHandshake {
   readonly verified: boolean
   readonly #options: ServerHandshakeOptions
   readonly #serverRandom: Uint8Array
-  readonly #ecdh: ECDH
+  readonly #ephemeral: EphemeralKey = generateEphemeralKey()
   readonly #transcript = new Transcript()
   readonly #reassembly: Reassembly
   readonly #flight: Flight
@@ -108,7 +110,6 @@ export class ServerHandshake {
     this.#reassembly = new Reassembly(received.message.sequence + 1)
     this.#expiry = now + serverHandshakeTimeout
     this.#serverRandom = options.random(randomSize)
-    this.#ecdh = createECDH('prime256v1')
     this.#transcript.add(received.message)
     this.#flight = this.#makeFlight(this.#firstMessages(received.hello))
     this.#flight.send(now)
@@ -145,7 +146,7 @@ export class ServerHandshake {
 
   #firstMessages(hello: ClientHello): HandshakeMessage[] {
     const { serverKey, requireClientKey } = this.#options
-    const point = this.#ecdh.generateKeys()
+    const { point } = this.#ephemeral
     const signed = { clientRandom: this.clientRandom, serverRandom: this.#serverRandom, point }
     const messages = [
       this.#message(handshakeType.serverHello, encodeServerHello(hello, this.#serverRandom, this.cid)),
@@ -277,7 +278,7 @@ export class ServerHandshake {
 
   #takeKeyExchange(message: HandshakeMessage): void {
     const point = decodeClientKeyExchange(message.body)
-    const secret = point && sharedSecret(this.#ecdh, point)
+    const secret = point && sharedSecret(this.#ephemeral, point)
     if (secret === undefined) {
       throw new DtlsError('key-exchange', 'illegal_parameter', 'the ephemeral key of the device is not on the curve')
     }
@@ -301,7 +302,7 @@ export class ServerHandshake {
     }
     let good: boolean
     try {
-      good = verify('sha256', this.#transcript.bytes(), ecPublicKeyFromDer(this.#publicKey), signature)
+      good = this.#options.knownKeys.verify(this.#publicKey, this.#transcript.bytes(), signature)
     } catch (cause) {
       throw new DtlsError('certificate', 'bad_certificate', 'the public key of the device is no P-256 key', { cause })
     }

@@ -29,7 +29,8 @@ export interface DtlsSessionState {
  */
 export class DtlsSession {
   readonly #protection: RecordProtection
-  readonly #publicKey: Uint8Array | undefined
+  /** X and Y of the device's key: 64 bytes, which V8 keeps in its heap. */
+  readonly #coordinates: Uint8Array | undefined
   #address: string
   #deviceId: string | undefined
   #lastFlight: Flight | undefined
@@ -37,7 +38,7 @@ export class DtlsSession {
 
   constructor(state: DtlsSessionState) {
     this.#protection = state.protection
-    this.#publicKey = state.publicKey
+    this.#coordinates = state.publicKey && ecPointOf(state.publicKey).slice(1)
     this.#address = state.address
     this.#deviceId = state.deviceId
     this.#lastFlight = state.lastFlight
@@ -55,7 +56,12 @@ export class DtlsSession {
 
   /** 91 bytes of SubjectPublicKeyInfo whose private key the device has proven to hold; compare it at Hello. */
   get publicKey(): Uint8Array | undefined {
-    return this.#publicKey
+    const coordinates = this.#coordinates
+    if (coordinates === undefined) return undefined
+    const point = new Uint8Array(ecPointSize)
+    point[0] = 0x04
+    point.set(coordinates, 1)
+    return ecPublicKeyDerOfPoint(point)
   }
 
   /** 24 hex digits; undefined until the owner has bound the session to the device of its Hello. */
@@ -111,7 +117,7 @@ export class DtlsSession {
    * sending; for the same reason this one stops there, unless it is serialized again in time (see `saveDue`).
    */
   serialize(reserve = defaultSequenceReserve): Uint8Array {
-    const key = this.#publicKey
+    const key = this.publicKey
     const deviceId = Buffer.from(this.#deviceId ?? '', 'hex')
     const address = Buffer.from(this.#address)
     const rest = join(

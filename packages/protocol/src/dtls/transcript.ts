@@ -6,14 +6,18 @@ import { encodeHandshake, type HandshakeMessage } from './handshake-message.ts'
  * ClientHello before it do not. Kept as bytes, since a signature over them needs the bytes; there are about 700.
  */
 export class Transcript {
-  readonly #parts: Uint8Array[] = []
+  #parts: Uint8Array[] = []
 
   add(message: HandshakeMessage): void {
     this.#parts.push(encodeHandshake(message))
   }
 
   bytes(): Uint8Array {
-    return Buffer.concat(this.#parts)
+    const [first] = this.#parts
+    if (first !== undefined && this.#parts.length === 1) return first
+    const all = Buffer.concat(this.#parts)
+    this.#parts = [all]
+    return all
   }
 
   hash(): Uint8Array {
