@@ -6,7 +6,10 @@ import { join } from 'node:path'
 /** What an interrupted write leaves behind begins so. */
 export const temporaryPrefix = '.writing-'
 
-/** Writes `<folder>/<name>`: the file that was there stays until the new one is on the disk. */
+/**
+ * Writes `<folder>/<name>`: the file that was there stays until the new one is on the disk. That the folder names the
+ * new one lasts from `syncFolder` on.
+ */
 export async function writeFileAtomic(folder: string, name: string, content: Uint8Array | string): Promise<void> {
   const temporary = join(folder, `${temporaryPrefix}${randomBytes(6).toString('hex')}`)
   try {
@@ -22,7 +25,6 @@ export async function writeFileAtomic(folder: string, name: string, content: Uin
     await rm(temporary, { force: true })
     throw error
   }
-  await syncFolder(folder)
 }
 
 /** Makes renames in a folder durable. */

@@ -8,7 +8,7 @@ const filename = '.lock'
 
 /** @throws ImportError `in-use` */
 export function lockCatalogueFolder(folder: string): () => void {
-  const database = new DatabaseSync(join(folder, filename), { timeout: 2_000 })
+  const database = new DatabaseSync(join(folder, filename), { timeout: 500 })
   try {
     database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; COMMIT')
   } catch (error) {

@@ -37,7 +37,7 @@ export class ImportedFolder {
   readonly folder: string
   /** What could not be served at the start, and why. */
   readonly problems: CatalogueError[] = []
-  readonly #unlock: () => void
+  #unlock: (() => void) | undefined
   /** By version and platform id. */
   readonly #releases = new Map<string, Map<number, StoredRelease>>()
   /** Changed since their manifest was written. */
@@ -62,7 +62,8 @@ export class ImportedFolder {
   }
 
   close(): void {
-    this.#unlock()
+    this.#unlock?.()
+    this.#unlock = undefined
   }
 
   *releases(): Generator<StoredRelease> {
@@ -128,7 +129,10 @@ export class ImportedFolder {
     const made = new Set<string>()
     for (const release of [...this.#changed]) {
       const folder = join(this.folder, release.version, release.platform)
+      // What the manifest names must be there before it.
+      await syncFolder(folder)
       await writeFileAtomic(folder, manifestName, manifestText(release))
+      await syncFolder(folder)
       this.#changed.delete(release)
       made.add(join(this.folder, release.version))
     }

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { writeFileAtomic } from './atomic-file.ts'
+import { syncFolder, writeFileAtomic } from './atomic-file.ts'
 import { isStateWord, type StateWord } from './release-state.ts'
 
 const filename = 'records.json'
@@ -61,4 +61,5 @@ export async function readRecords(folder: string): Promise<Records> {
 export async function writeRecords(folder: string, { releases, defaults }: Records): Promise<void> {
   const document = { releases: Object.fromEntries(releases), defaults: Object.fromEntries(defaults) }
   await writeFileAtomic(folder, filename, `${JSON.stringify(document, undefined, 2)}\n`)
+  await syncFolder(folder)
 }
