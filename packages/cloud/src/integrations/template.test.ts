@@ -93,8 +93,16 @@ describe('a template', () => {
     fc.assert(
       fc.property(fc.array(tag, { maxLength: 8 }), view, (tags, data) => {
         const template = tags.join('')
-        const escape = (text: unknown): string => escapeHtml(String(text))
-        assert.equal(render(template, data), mustache.render(template, data, undefined, { escape }))
+        const rendered = render(template, data)
+        let expected: string
+        try {
+          expected = mustache.render(template, data, undefined, { escape: (text) => escapeHtml(String(text)) })
+        } catch (error) {
+          // It asks a null within a list for its properties.
+          assert.ok(error instanceof TypeError)
+          return
+        }
+        assert.equal(rendered, expected)
       }),
       { numRuns: runs },
     )
