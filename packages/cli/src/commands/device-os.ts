@@ -2,9 +2,9 @@ import type { ReleaseFolder } from '@aloe/device-os'
 import { deviceOsRelease, deviceOsReleases } from '@aloe/firmware'
 import type { Command } from 'commander'
 import { CliError, exitCode } from '../cli-error.ts'
-import { cloudError, connectCloud } from '../cloud-client.ts'
-import { type CommonOptions, cloudOption, makeCommand, makeGroup, outputOf } from '../command.ts'
-import { bytes, table } from '../output.ts'
+import { type CommonOptions, makeCommand, makeGroup, outputOf } from '../command.ts'
+import { bytes } from '../output.ts'
+import { importCommand, listCommand, removeCommand, setCommand, showCommand } from './device-os-catalogue.ts'
 
 interface BuildOptions extends CommonOptions {
   readonly version?: string
@@ -13,7 +13,14 @@ interface BuildOptions extends CommonOptions {
 }
 
 export function deviceOsCommand(): Command {
-  return makeGroup('device-os', 'releases of the Device OS', [buildCommand(), listCommand()])
+  return makeGroup('device-os', 'releases of the Device OS', [
+    buildCommand(),
+    importCommand(),
+    listCommand(),
+    showCommand(),
+    setCommand(),
+    removeCommand(),
+  ])
 }
 
 function buildCommand(): Command {
@@ -76,37 +83,4 @@ function wantedVersions({ all, version }: BuildOptions): string[] {
     throw new CliError(`There is no Device OS ${version}.`, { code: exitCode.usage, hint: `There are: ${known}` })
   }
   return [release.version]
-}
-
-function listCommand(): Command {
-  return makeCommand({
-    usage: 'list',
-    summary: 'list the releases that a cloud has',
-    examples: [{ line: 'aloe device-os list', what: 'newest first' }],
-  })
-    .addOption(cloudOption())
-    .action(async (options: CommonOptions) => {
-      const client = await connectCloud(options)
-      let versions: readonly Readonly<Record<string, unknown>>[]
-      try {
-        const { body } = await client.particle.listDeviceOsVersions({ perPage: 100 })
-        versions = readVersions(body)
-      } catch (error) {
-        throw cloudError(error, client, 'list the releases')
-      }
-      outputOf(options).result(versions, (colors) => {
-        const rows = versions.map((version) => [
-          String(version.version),
-          String(version.internal_version),
-          String(version.release_state ?? version.state ?? ''),
-          Array.isArray(version.supported_platforms) ? version.supported_platforms.join(' ') : '',
-        ])
-        return table([['VERSION', 'MODULE VERSION', 'STATE', 'PLATFORMS'], ...rows], colors)
-      })
-    })
-}
-
-function readVersions(body: unknown): Readonly<Record<string, unknown>>[] {
-  const versions = typeof body === 'object' && body !== null && 'versions' in body ? body.versions : body
-  return Array.isArray(versions) ? versions.filter((version) => typeof version === 'object' && version !== null) : []
 }

@@ -8,12 +8,14 @@ import { type CommonOptions, cloudOption, makeCommand, outputOf } from '../comma
 import { type EventQueue, openEvents } from '../event-stream.ts'
 import { followUpdate, type UpdateSummary } from '../follow-update.ts'
 import type { Output } from '../output.ts'
+import { allowPrereleaseFlag, guardPrerelease, type Sent } from '../prerelease-guard.ts'
 import { collectSources, type SourceFiles } from '../source-files.ts'
 
 interface FlashOptions extends CommonOptions {
   readonly target?: string
   readonly wait: boolean
   readonly force?: boolean
+  readonly allowPrerelease?: boolean
   readonly timeout: number
 }
 
@@ -34,6 +36,7 @@ export function flashCommand(): Command {
     .option('--target <version>', 'Device OS to compile sources for')
     .option('--no-wait', 'do not wait for the device to run it')
     .option('--force', 'also when the application of the device refuses updates')
+    .option(allowPrereleaseFlag, 'send a pre-release of the Device OS without asking')
     .option('--timeout <seconds>', 'how long to wait', seconds, 300)
     .action(flash)
 }
@@ -43,6 +46,7 @@ async function flash(deviceId: string, paths: string[], options: FlashOptions): 
   const started = Date.now()
   const files = await readFiles(paths, options.target)
   const client = await connectAsUser(options)
+  await guardPrerelease(client, deviceId, sentOf(files, options.target), options.allowPrerelease === true, output)
   const events = options.wait ? await openStream(client, deviceId) : undefined
   try {
     await start(client, deviceId, files, options, output)
@@ -96,6 +100,11 @@ function report(output: Output, deviceId: string, summary: UpdateSummary | undef
     const name = colors.bold(device.name ?? device.id)
     return `${colors.green('✔')} ${name} runs it${runs} (${sent.length === 1 ? '1 module' : `${sent.length} modules`} sent, ${(duration / 1000).toFixed(1)} s)`
   })
+}
+
+function sentOf(files: SourceFiles, target: string | undefined): Sent {
+  const [[name, content] = ['', undefined]] = Object.entries(files)
+  return { target, ...(content && /\.bin$/i.test(name) && { file: new Uint8Array(content) }) }
 }
 
 /** One module file, or sources. */

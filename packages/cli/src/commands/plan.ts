@@ -4,6 +4,7 @@ import {
   linkOf,
   type PlanDocument,
   type Platform,
+  parseSemver,
   planDocument,
   planDowngrade,
   planUpdate,
@@ -80,11 +81,26 @@ async function plan(options: PlanOptions): Promise<void> {
     options.device !== undefined ? await online(options.device, options) : await offline(options)
   const output = outputOf(options)
   const result = { ...extra, ...document }
+  const prereleases = prereleasesOf(extra, document)
+  if (prereleases.length > 0) {
+    const releases = prereleases.map(printable).join(', ')
+    output.note(output.colors.yellow(`This plan brings a pre-release or preview of the Device OS: ${releases}`))
+  }
   if (document.ok) return output.result(result, (colors) => planText(document, name, colors))
   // With --json the answer is on standard output either way.
   output.result(result, () => '')
   const hint = obstaclesText(document)
   throw new CliError(`There is no plan for ${name}: ${printable(document.reason)}`, { ...(hint && { hint }) })
+}
+
+/** As the cloud says it, which knows the states of its releases; offline by the versions. */
+function prereleasesOf(extra: object, document: PlanDocument): string[] {
+  if ('prereleases' in extra && Array.isArray(extra.prereleases)) return extra.prereleases.map(String)
+  if (!document.ok) return []
+  const releases = document.steps.flatMap((step) =>
+    step.kind === 'module' && step.release !== null ? [step.release] : [],
+  )
+  return [...new Set(releases)].filter((version) => (parseSemver(version)?.prerelease.length ?? 0) > 0)
 }
 
 interface Planned {
@@ -165,8 +181,9 @@ async function online(device: string, options: PlanOptions): Promise<Planned> {
   try {
     const uri = `/v1/devices/${encodeURIComponent(device)}/aloe/plan`
     const { body } = await client.particle.post({ uri, data, ...(client.token && { auth: client.token }) })
-    const { device_id, platform_id, platform, target, ...document } = body as PlanDocument & Record<string, unknown>
-    const extra = { device_id, platform_id, platform, target }
+    const { device_id, platform_id, platform, target, prereleases, ...document } = body as PlanDocument &
+      Record<string, unknown>
+    const extra = { device_id, platform_id, platform, target, ...(prereleases !== undefined && { prereleases }) }
     return { document: document as PlanDocument, name: device, extra }
   } catch (error) {
     throw cloudError(error, client, `plan for ${device}`)

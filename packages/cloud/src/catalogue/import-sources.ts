@@ -1,5 +1,5 @@
 /** Where modules are imported from: files, folders and zip archives, as a list of files that are read one at a time. */
-import { open, readdir, readFile, stat } from 'node:fs/promises'
+import { readdir, readFile, stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { largestModule } from './check-module.ts'
 import { ImportError } from './import-error.ts'
@@ -53,15 +53,13 @@ async function* sourcesBelow(path: string, name: string, depth: number): AsyncGe
 }
 
 async function* archiveFile(path: string, name: string): AsyncGenerator<ImportEntry> {
-  const file = await open(path).catch((error: unknown) => failure(error))
-  if (file instanceof ImportError) return yield broken(name, file)
-  try {
-    const entries = await readArchive(await fileSource(file), largestModule).catch((error: unknown) => failure(error))
-    if (entries instanceof ImportError) yield broken(name, entries)
-    else yield* below(name, entries)
-  } finally {
-    await file.close()
-  }
+  const entries = await readFileArchive(path).catch((error: unknown) => failure(error))
+  if (entries instanceof ImportError) yield broken(name, entries)
+  else yield* below(name, entries)
+}
+
+async function readFileArchive(path: string): Promise<ImportEntry[]> {
+  return await readArchive(await fileSource(path), largestModule)
 }
 
 /** Files that came in a request: modules and archives, by the path that the client gave. */

@@ -2,7 +2,7 @@
  * Zip archives entry by entry, from a file or memory, without ever unpacking more than one (PKWARE APPNOTE 4.3): release
  * archives hold hundreds of megabytes of debug files beside the modules. No encryption, no zip64, no splitting.
  */
-import type { FileHandle } from 'node:fs/promises'
+import { open, stat } from 'node:fs/promises'
 import { promisify } from 'node:util'
 import { crc32, inflateRaw } from 'node:zlib'
 import { ImportError } from './import-error.ts'
@@ -20,14 +20,20 @@ export function bufferSource(bytes: Uint8Array): ByteSource {
   return { size: bytes.length, read: async (offset, length) => buffer.subarray(offset, offset + length) }
 }
 
-export async function fileSource(file: FileHandle): Promise<ByteSource> {
-  const { size } = await file.stat()
+/** A file that is open only while it is read: of a thousand entries that wait none holds it. */
+export async function fileSource(path: string): Promise<ByteSource> {
+  const { size } = await stat(path)
   return {
     size,
     async read(offset, length) {
       const buffer = Buffer.alloc(Math.max(0, Math.min(length, size - offset)))
-      const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
-      return buffer.subarray(0, bytesRead)
+      const file = await open(path)
+      try {
+        const { bytesRead } = await file.read(buffer, 0, buffer.length, offset)
+        return buffer.subarray(0, bytesRead)
+      } finally {
+        await file.close()
+      }
     },
   }
 }

@@ -5,6 +5,7 @@ import {
   linkOf,
   type ModuleDependency,
   type OfferedApplication,
+  type PlanDocument,
   type Platform,
   planDocument,
   planDowngrade,
@@ -91,12 +92,29 @@ export function planRoutes(app: ApiServer, context: ApiContext): void {
     }
     const release = body.target === undefined ? undefined : releaseNamed(body.target, platform)
     const start = { device_id: device.id, platform_id: platform.id, platform: platform.name, target: release ?? null }
+    const answer = (document: PlanDocument) => ({
+      ...start,
+      ...document,
+      prereleases: prereleasesIn(document, platform),
+    })
     if (readBoolean(body.downgrade) === true) {
       if (release === undefined) throw badRequest('A downgrade needs the "target" to go back to')
-      return { ...start, ...planDocument(planDowngrade(platform, describe, modules, { ...options, release })) }
+      return answer(planDocument(planDowngrade(platform, describe, modules, { ...options, release })))
     }
     const needs = release === undefined ? [] : (releaseNeeds(platform, release, modules) ?? [])
-    return { ...start, ...planDocument(planUpdate(platform, describe, modules, { ...options, needs })) }
+    return answer(planDocument(planUpdate(platform, describe, modules, { ...options, needs })))
+  }
+
+  /** What to warn of: releases that the plan would bring, and that are pre-releases or previews. */
+  function prereleasesIn(document: PlanDocument, { id }: Platform): string[] {
+    const steps = document.ok ? document.steps : []
+    const releases = new Set(
+      steps.flatMap((step) => (step.kind === 'module' && step.release !== null ? [step.release] : [])),
+    )
+    return [...releases].filter((version) => {
+      const release = catalogue.release(version, id)
+      return release?.prerelease === true || release?.state === 'preview'
+    })
   }
 
   function releaseNamed(version: string, platform: Platform): string {
