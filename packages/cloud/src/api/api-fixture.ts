@@ -5,6 +5,7 @@ import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type Bus, createLocalBus } from '../bus/bus.ts'
+import { systemClock } from '../clock.ts'
 import { LiveCatalogue } from '../catalogue/live-catalogue.ts'
 import type { CompileRequest, CompileResult } from '../compiler/compiler.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
@@ -17,7 +18,11 @@ import { Products } from '../products/products.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { loadCatalogue } from '../updates/catalogue.ts'
 import { type FixtureRelease, writeReleaseFolder } from '../updates/catalogue-fixture.ts'
-import type { FlashResult, UpdateJobView } from '../updates/updates.ts'
+import { DataUsage } from '../updates/data-usage.ts'
+import { GroupCommit } from '../updates/group-commit.ts'
+import { Policies } from '../updates/policies.ts'
+import { type FlashResult, type UpdateJobView, UpdateRefusal } from '../updates/updates.ts'
+import { Vitals } from '../vitals/vitals.ts'
 import { createApi } from './api.ts'
 import type { ApiOptions } from './services.ts'
 
@@ -67,7 +72,11 @@ export class FakeGateway {
   }
 }
 
+/** Takes every file of a device that is online; what is not asked of it in tests of the API, it refuses. */
 export class FakeUpdates {
+  readonly policies: Policies
+  readonly data: DataUsage
+  readonly #gateway: FakeGateway
   readonly flashed: { id: string; file: Uint8Array; by: string }[] = []
   result: FlashResult = { ok: true } as FlashResult
   list: UpdateJobView[] = []
@@ -82,6 +91,33 @@ export class FakeUpdates {
   active(): undefined {
     return undefined
   }
+  reachable(id: string): boolean {
+    return this.#gateway.online.has(id)
+  }
+  async job(jobId: string): Promise<UpdateJobView | undefined> {
+    return this.list.find(({ id }) => id === jobId)
+  }
+  async timeline(): Promise<never[]> {
+    return []
+  }
+  async cancel(jobId: string): Promise<UpdateJobView | undefined> {
+    return await this.job(jobId)
+  }
+  async update(): Promise<never> {
+    throw new UpdateRefusal(409, 'not in these tests')
+  }
+  async downgrade(): Promise<never> {
+    throw new UpdateRefusal(409, 'not in these tests')
+  }
+  preview(): never {
+    throw new UpdateRefusal(404, 'not in these tests')
+  }
+
+  constructor(gateway: FakeGateway, policies: Policies, data: DataUsage) {
+    this.#gateway = gateway
+    this.policies = policies
+    this.data = data
+  }
 }
 
 export class FakeCompiler {
@@ -95,6 +131,9 @@ export class FakeCompiler {
     const sizeInfo = '   text\t   data\t    bss\t    dec\t    hex\tfilename\n  100\t 20\t 30\t 150\t 96\tapp.elf\n'
     return this.result ?? { ok: true, module, target, sizeInfo }
   }
+  statistics() {
+    return { running: 0, waiting: 0 }
+  }
 }
 
 export interface ApiFixture {
@@ -105,6 +144,7 @@ export interface ApiFixture {
   readonly registry: DeviceRegistry
   readonly products: Products
   readonly streams: EventStreams
+  readonly vitals: Vitals
   readonly gateway: FakeGateway
   readonly updates: FakeUpdates
   readonly compiler: FakeCompiler
@@ -159,8 +199,21 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   const bus = createLocalBus(fail)
   const eventLog = await EventLog.open({ store, onError: fail })
   const streams = new EventStreams({ bus, log: eventLog, bufferLimit: 256 * 1024 })
+  const vitals = new Vitals({ store, onError: fail })
   const gateway = new FakeGateway()
-  const updates = new FakeUpdates()
+  const membership = () => undefined
+  const updates = new FakeUpdates(
+    gateway,
+    await Policies.open(store, now, membership),
+    new DataUsage({
+      store,
+      commits: new GroupCommit(store),
+      clock: systemClock,
+      membership,
+      collect: () => undefined,
+      onError: fail,
+    }),
+  )
   const compiler = new FakeCompiler()
   const catalogue = await LiveCatalogue.open({
     folder: join(folder, 'imported'),
@@ -176,6 +229,8 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     products,
     bus,
     streams,
+    eventLog,
+    vitals,
     gateway,
     updates,
     compiler,
@@ -195,6 +250,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     registry,
     products,
     streams,
+    vitals,
     gateway,
     updates,
     compiler,
@@ -222,8 +278,10 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     },
     async close() {
       await api.close()
+      await updates.data.close()
       streams.close()
       await eventLog.close()
+      await vitals.close()
       await registry.close()
       await identity.close()
       await store.close()

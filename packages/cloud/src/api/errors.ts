@@ -7,6 +7,8 @@
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify'
 import { DeviceError, type DeviceErrorCode } from '../devices/device-error.ts'
 import { IdentityError } from '../identity/identity-error.ts'
+import { ProductError, type ProductErrorCode } from '../products/product-error.ts'
+import { requestIdHeader } from './request-id.ts'
 
 /** An answer that is not a success. */
 export class ApiError extends Error {
@@ -30,6 +32,15 @@ export function oauthError(status: number, error: string, description: string): 
 
 export const missingToken = () => oauthError(400, 'invalid_request', 'The access token was not found')
 export const badToken = () => oauthError(401, 'invalid_token', 'The access token provided is invalid.')
+
+/** The password was right, and a code is to follow (cloud-api.md 0.3; clients look at `error` alone). */
+export function mfaRequired(mfaToken?: string): ApiError {
+  return new ApiError(403, {
+    error: 'mfa_required',
+    error_description: 'Multifactor authentication required',
+    ...(mfaToken !== undefined && { mfa_token: mfaToken }),
+  })
+}
 
 /** A request that is wrong in itself. */
 export function badRequest(...errors: [string, ...string[]]): ApiError {
@@ -69,7 +80,9 @@ export function tooMany(wait: number): ApiError {
 
 /** For what Particle's cloud has and this one has not, or not yet. */
 export function notImplemented(what: string): ApiError {
-  return new ApiError(501, { ok: false, error: 'not implemented', info: `Aloe has no ${what} yet` })
+  const error = `Not implemented: Aloe has no ${what} yet`
+  // The CLI shows `error`, its library commands only `errors[].message` (cloud-api.md 0.3).
+  return new ApiError(501, { ok: false, error, errors: [{ error, message: error }] })
 }
 
 const deviceStatus: Record<DeviceErrorCode, number> = {
@@ -81,18 +94,37 @@ const deviceStatus: Record<DeviceErrorCode, number> = {
   'bad-id': 400,
   'bad-key': 400,
   'bad-serial-number': 400,
+  'too-many': 400,
+  decided: 409,
+}
+
+const productStatus: Record<ProductErrorCode, number> = {
+  'unknown-product': 404,
+  'unknown-device': 404,
+  'unknown-group': 404,
+  'unknown-firmware': 404,
+  'not-in-product': 404,
+  'bad-value': 400,
+  taken: 400,
+  'in-use': 400,
+  'never-run': 400,
 }
 
 /** Turns whatever a handler threw into an answer; what nobody foresaw is logged and says nothing of itself. */
 export function sendError(error: unknown, request: FastifyRequest, reply: FastifyReply): FastifyReply {
   const { statusCode, body, headers } = asApiError(error)
-  if (statusCode >= 500 && statusCode !== 501) request.log.error({ err: error }, 'request failed')
-  return reply.code(statusCode).headers(headers).type('application/json; charset=utf-8').send(JSON.stringify(body))
+  const failed = statusCode >= 500 && statusCode !== 501
+  if (failed) request.log.error({ err: error }, 'request failed')
+  // With this the line in the log can be found.
+  const said = failed ? { ...body, request_id: request.id } : body
+  reply.header(requestIdHeader, request.id)
+  return reply.code(statusCode).headers(headers).type('application/json; charset=utf-8').send(JSON.stringify(said))
 }
 
 function asApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error
   if (error instanceof DeviceError) return plain(deviceStatus[error.code], error.message)
+  if (error instanceof ProductError) return plain(productStatus[error.code], error.message)
   if (error instanceof IdentityError) return plain(400, error.message)
   const { validation, validationContext, statusCode, message } = error as FastifyError
   if (validation) {

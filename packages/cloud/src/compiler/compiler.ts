@@ -40,6 +40,7 @@ export type CompileResult =
 export interface Compiler {
   /** Never throws for what an upload contains. */
   compile(request: CompileRequest): Promise<CompileResult>
+  statistics(): { readonly running: number; readonly waiting: number }
   /** Stops what is running; later requests are turned away. */
   close(): Promise<void>
 }
@@ -124,6 +125,7 @@ export function createCompiler(options: CompilerOptions): Compiler {
       work.then(forget, forget)
       return work
     },
+    statistics: () => ({ running: queue.running, waiting: queue.waiting }),
     async close() {
       closing.abort()
       await Promise.allSettled(running)

@@ -10,6 +10,14 @@ export class WorkQueue {
     this.#maxWaiting = maxWaiting
   }
 
+  get running(): number {
+    return this.#running
+  }
+
+  get waiting(): number {
+    return this.#waiting.length
+  }
+
   /** Runs `work` when its turn comes; undefined, without running it, when the queue is full. */
   async run<T>(work: () => Promise<T>): Promise<T | undefined> {
     if (this.#running >= this.#concurrency) {

@@ -19,6 +19,7 @@ import type {
 import type { Refusal } from '../devices/refusals.ts'
 import type { Admission, DeviceKeyKind } from './admission.ts'
 import type { Timed } from './deadlines.ts'
+import type { Traffic } from './gateway.ts'
 import type { GatewayLimits } from './limits.ts'
 
 /** `asleep`: offline, while its session goes on with the next datagram (UDP only). */
@@ -82,6 +83,17 @@ export abstract class DeviceConnection implements Timed, CloudSessionHandlers {
   forcedTold = false
   claiming = false
   updating = false
+  /** The session went on without a Hello: the device need not have restarted. */
+  resumed = false
+  /** Bytes on the network since they were last taken: of updates, and of everything else. */
+  otaSent = 0
+  otaReceived = 0
+  messagesSent = 0
+  messagesReceived = 0
+  /** Events of the device. */
+  published = 0
+  /** Milliseconds from the last ping to its answer. */
+  roundTrip: Millis | undefined
   goodbyeReason: Goodbye | undefined
 
   protected readonly host: ConnectionHost
@@ -95,6 +107,27 @@ export abstract class DeviceConnection implements Timed, CloudSessionHandlers {
 
   /** The device is slow to take what is sent: what can be left out is, and what can wait waits. */
   abstract congested(): boolean
+
+  countSent(bytes: number): void {
+    if (this.updating) this.otaSent += bytes
+    else this.messagesSent += bytes
+  }
+
+  countReceived(bytes: number): void {
+    if (this.updating) this.otaReceived += bytes
+    else this.messagesReceived += bytes
+  }
+
+  /** What was counted since the last call; undefined when that is nothing. */
+  takeTraffic(): Traffic | undefined {
+    const { otaSent, otaReceived, messagesSent, messagesReceived } = this
+    if (otaSent + otaReceived + messagesSent + messagesReceived === 0) return undefined
+    this.otaSent = 0
+    this.otaReceived = 0
+    this.messagesSent = 0
+    this.messagesReceived = 0
+    return { otaSent, otaReceived, messagesSent, messagesReceived }
+  }
 
   /** Does what is due. */
   abstract timeCame(now: Millis): void
@@ -149,6 +182,7 @@ export abstract class DeviceConnection implements Timed, CloudSessionHandlers {
     this.systemDescribed = false
     this.forcedTold = false
     this.updating = false
+    this.published = 0
     this.goodbyeReason = undefined
   }
 }

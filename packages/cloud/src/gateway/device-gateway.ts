@@ -135,6 +135,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
       registry,
       log: this.#log,
       now: this.now,
+      unixMillis: () => this.#wallClock(),
       publish: (record, name, data) => this.#publish(record, name, data),
       observers: this.#observers,
       claimed: (deviceId, code) => {
@@ -228,6 +229,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     this.#devices.get(deviceId)?.close('the device connected again')
     this.#devices.set(deviceId, connection)
     connection.since = this.#wallClock()
+    connection.resumed = resumed
     // A device without a product: its product is its platform (cloud-api.md 0.4).
     const none = hello.productId === noProduct
     this.#registry.recordConnection(deviceId, {
@@ -247,6 +249,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   offline(connection: DeviceConnection, reason: string): void {
     const { deviceId } = connection
     if (this.#devices.get(deviceId) !== connection) return
+    this.#reportTraffic(connection)
     this.#devices.delete(deviceId)
     this.#unindex(connection)
     const goodbye = connection.goodbyeReason
@@ -278,6 +281,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
       this.#reports.systemEvent(connection, record, event)
       return
     }
+    connection.published++
     this.#bus.publish(deviceEvent(record, event, this.#wallClock()))
   }
 
@@ -353,6 +357,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
       address: connection.address,
       since: connection.since,
       hello,
+      resumed: connection.resumed,
       safeMode: connection.safeMode,
       cancellableUpdates: (hello.flags & helloFlag.otaV3) !== 0,
       describe: connection.systemDescribed ? (this.#registry.get(deviceId)?.describe ?? undefined) : undefined,
@@ -395,6 +400,8 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     const result = await this.#request<Millis>(deviceId, ({ session }, done) =>
       session?.ping(this.now(), requestTimeouts.ping, done),
     )
+    const connection = this.#devices.get(deviceId)
+    if (connection && result.ok) connection.roundTrip = result.value
     return result.ok
   }
 
@@ -456,6 +463,21 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   disconnect(deviceId: string, reason: string): void {
     this.#devices.get(deviceId)?.close(reason)
     this.#udp?.forget(deviceId, reason)
+  }
+
+  collectTraffic(deviceId?: string): void {
+    if (deviceId === undefined) {
+      for (const connection of this.#devices.values()) this.#reportTraffic(connection)
+      return
+    }
+    const connection = this.#devices.get(deviceId)
+    if (connection) this.#reportTraffic(connection)
+  }
+
+  #reportTraffic(connection: DeviceConnection): void {
+    const traffic = connection.takeTraffic()
+    if (!traffic) return
+    for (const observer of this.#observers) observer.traffic?.(connection.deviceId, traffic)
   }
 
   observe(observer: DeviceObserver): () => void {

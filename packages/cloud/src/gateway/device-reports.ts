@@ -21,7 +21,7 @@ import type { DeviceObserver } from './gateway.ts'
 import { requestTimeouts } from './limits.ts'
 import { Shared } from './shared.ts'
 import { readSystemEvent } from './system-event.ts'
-import { vitalsJson } from './vitals-json.ts'
+import { deviceVitals, serviceVitals } from './vitals-json.ts'
 
 export type ReportedRegistry = Pick<
   DeviceRegistry,
@@ -32,6 +32,7 @@ export interface DeviceReportsContext {
   readonly registry: ReportedRegistry
   readonly log: Logger
   readonly now: () => Millis
+  readonly unixMillis: () => number
   readonly publish: (record: DeviceRecord, name: string, data: string | null) => void
   readonly observers: Iterable<DeviceObserver>
   /** The device became somebody's by its claim code, which it may forget now. @param code its first characters */
@@ -174,12 +175,17 @@ export class DeviceReports {
         if (!connection.safeMode) this.#context.registry.recordStatus(deviceId, 'normal')
         return
       case 'metrics':
-        this.#diagnostics(deviceId, report.vitals)
+        this.#diagnostics(connection, report.vitals)
     }
   }
 
-  #diagnostics(deviceId: string, vitals: readonly Vital[]): void {
-    const record = this.#context.registry.get(deviceId)
-    if (record) this.#context.publish(record, 'spark/device/diagnostics/update', vitalsJson(vitals))
+  #diagnostics({ deviceId, since, published, roundTrip }: DeviceConnection, vitals: readonly Vital[]): void {
+    const { registry, publish, observers, unixMillis } = this.#context
+    const record = registry.get(deviceId)
+    if (!record) return
+    const now = unixMillis()
+    const payload = { device: deviceVitals(vitals), service: serviceVitals({ since, now, published, roundTrip }) }
+    publish(record, 'spark/device/diagnostics/update', JSON.stringify(payload))
+    for (const observer of observers) observer.vitals?.(deviceId, payload, now)
   }
 }

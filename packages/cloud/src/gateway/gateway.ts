@@ -1,6 +1,7 @@
 /** What the rest of the cloud can ask of connected devices. */
 import type { SystemDescribe } from '@aloe/firmware'
 import type { Describe, DescribeKind, Hello, RequestResult } from '@aloe/protocol'
+import type { VitalsPayload } from '../vitals/vitals.ts'
 
 export type { DescribeKind, RequestResult } from '@aloe/protocol'
 
@@ -39,6 +40,14 @@ export interface RunningUpdate {
   cancel(): boolean
 }
 
+/** Bytes on the network: of updates, and of everything else; with the secure channel, without IP. */
+export interface Traffic {
+  readonly otaSent: number
+  readonly otaReceived: number
+  readonly messagesSent: number
+  readonly messagesReceived: number
+}
+
 /** Told what happens to devices; every method may be left out. Called in the order in which things happen. */
 export interface DeviceObserver {
   online?(deviceId: string, hello: Hello): void
@@ -49,6 +58,10 @@ export interface DeviceObserver {
   safeMode?(deviceId: string, describe: SystemDescribe): void
   /** The device said whether it takes updates (`particle/device/updates/enabled` and `.../forced`). */
   updatesFlag?(deviceId: string, flag: 'enabled' | 'forced', on: boolean): void
+  /** Bytes that went over the network since this was last told. */
+  traffic?(deviceId: string, traffic: Traffic): void
+  /** The device said how it is (cloud-api.md 1.9). @param at Unix milliseconds */
+  vitals?(deviceId: string, payload: VitalsPayload, at: number): void
 }
 
 export interface ConnectionInfo {
@@ -58,6 +71,8 @@ export interface ConnectionInfo {
   /** Unix milliseconds of the Hello. */
   readonly since: number
   readonly hello: Hello
+  /** The session went on without a Hello: the device need not have restarted since it was last here. */
+  readonly resumed: boolean
   /** True when the last Hello or event of this session says safe mode. */
   readonly safeMode: boolean
   /** The updates of this device can be given up at any time (OTA v3). */
@@ -123,6 +138,8 @@ export interface Gateway {
   disconnect(deviceId: string, reason: string): void
   /** The owner of the device changed: events go to and come from the new one from now on. */
   ownerChanged(deviceId: string): void
+  /** Tells observers what was counted since the last time; of one device, or of all. */
+  collectTraffic(deviceId?: string): void
   observe(observer: DeviceObserver): () => void
   close(): Promise<void>
 }

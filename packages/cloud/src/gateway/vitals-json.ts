@@ -1,7 +1,7 @@
 /** A diagnostics packet as the API shows it, for `spark/device/diagnostics/update` (cloud-api.md 1.9). */
 import type { Vital } from '@aloe/protocol'
 
-type Json = { [key: string]: Json | number | string }
+export type Json = { [key: string]: Json | number | string }
 
 interface Place {
   readonly path: readonly string[]
@@ -72,8 +72,29 @@ const places: Readonly<Record<string, Place>> = {
   'sys:tram': at('system.memory.total'),
 }
 
-/** The JSON text `{"device":{...},"service":{...}}`; a source that could not be read is `{"err":-210}`. */
-export function vitalsJson(vitals: readonly Vital[]): string {
+/** What the cloud knows of a device's connection. */
+export interface ServiceVitals {
+  /** Unix milliseconds of the Hello. */
+  readonly since: number
+  /** Unix milliseconds. */
+  readonly now: number
+  /** Events of the device in this connection. */
+  readonly published: number
+  /** Milliseconds from the last ping to its answer; undefined before the first. */
+  readonly roundTrip: number | undefined
+}
+
+/** `service` of cloud-api.md 1.9: seconds, counts, milliseconds. */
+export function serviceVitals({ since, now, published, roundTrip }: ServiceVitals): Json {
+  return {
+    device: { status: 'ok' },
+    cloud: { uptime: Math.max(0, Math.round((now - since) / 1_000)), publish: { sent: published } },
+    ...(roundTrip !== undefined && { coap: { round_trip: Math.round(roundTrip) } }),
+  }
+}
+
+/** `device` of cloud-api.md 1.9; a source that could not be read is `{"err":-210}`. */
+export function deviceVitals(vitals: readonly Vital[]): Json {
   const device: Json = {}
   for (const { name, value, error } of vitals) {
     const place = name === undefined ? undefined : places[name]
@@ -81,7 +102,7 @@ export function vitalsJson(vitals: readonly Vital[]): string {
     if (error !== undefined) put(device, place.path, { err: error })
     else if (value !== undefined) put(device, place.path, shown(name ?? '', place, value))
   }
-  return JSON.stringify({ device, service: { device: { status: 'ok' } } })
+  return device
 }
 
 function shown(name: string, { words }: Place, value: number): string | number {
