@@ -67,6 +67,7 @@ export {
   type TwinApplication,
   type TwinHandlers,
   type TwinOptions,
+  type TwinRules,
   type TwinState,
 } from './twin/twin.ts'
 export { writesBootloaderInPlace } from './twin/twin-bootloader.ts'

@@ -57,7 +57,11 @@ export class TwinFlash {
   factoryInstall(bytes: Uint8Array): void {
     const module = this.#parse(bytes)
     if (!slotOf(this.platform, module)) {
-      throw new ModuleFormatError('function', 0, `${this.platform.name} has no place for ${module.function} ${module.index}`)
+      throw new ModuleFormatError(
+        'function',
+        0,
+        `${this.platform.name} has no place for ${module.function} ${module.index}`,
+      )
     }
     replaceFile(this.storage, fileOf(module), bytes)
     this.#parsed.clear()

@@ -59,9 +59,16 @@ export interface TwinOptions {
   /** Module files that the factory puts into an empty flash. */
   readonly modules?: readonly Uint8Array[]
   readonly application?: TwinApplication
-  /** Which rules the board accepts updates by; a board's own unless a test turns one off. */
-  readonly rules?: AcceptanceRules
+  /** What the board goes by; a board's own unless a test turns one off. */
+  readonly rules?: TwinRules
   readonly handlers?: TwinHandlers
+}
+
+export interface TwinRules {
+  /** How it accepts an update. */
+  readonly update?: AcceptanceRules
+  /** How it decides between normal and safe mode. */
+  readonly boot?: typeof bootCheck
 }
 
 export interface TwinHandlers {
@@ -179,8 +186,8 @@ export class Twin {
 
   /** The power goes, without a word. */
   stop(): void {
-    this.#drop()
     this.#state = 'off'
+    this.#drop()
   }
 
   /** The board starts again: by its button or an external watchdog (`pin_reset`), its own (`watchdog`), its system. */
@@ -229,7 +236,8 @@ export class Twin {
       this.#options.handlers?.booted?.(this)
       return
     }
-    this.#check = bootCheck(this.platform, this.#flash.installed(), {
+    const { boot: check = bootCheck } = this.#options.rules ?? {}
+    this.#check = check(this.platform, this.#flash.installed(), {
       assets: this.#flash.assets(),
       safeModeRequested: this.#safeModeRequested,
     })
@@ -251,7 +259,7 @@ export class Twin {
           if (!this.#dialect.resumes) this.#resetSoon('update_error', 0)
         },
       },
-      this.#options.rules,
+      this.#options.rules?.update,
     )
     this.#options.handlers?.booted?.(this)
     if (this.#check.mode === 'normal') this.#options.application?.start?.(this)
