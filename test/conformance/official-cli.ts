@@ -12,6 +12,13 @@ export interface CliResult {
   readonly text: string
 }
 
+export interface CliRunOptions {
+  readonly cwd?: string
+  /** What is typed. */
+  readonly input?: string
+  readonly env?: Readonly<Record<string, string>>
+}
+
 export interface CliRun {
   readonly ended: Promise<CliResult>
   /** Resolves when what was printed matches; rejects when the command ends before. */
@@ -44,11 +51,11 @@ export class OfficialCli {
   }
 
   /** Starts a command; it is ended after a minute. */
-  start(args: readonly string[], { cwd = this.home, input = '' } = {}): CliRun {
+  start(args: readonly string[], { cwd = this.home, input = '', env = {} }: CliRunOptions = {}): CliRun {
     const child: ChildProcess = spawn(process.execPath, [this.#script, ...args], {
       cwd,
       // Lower-case `home` is what the CLI looks at first.
-      env: { PATH: process.env.PATH ?? '', home: this.home, HOME: this.home, NO_COLOR: '1', FORCE_COLOR: '0' },
+      env: { PATH: process.env.PATH ?? '', home: this.home, HOME: this.home, NO_COLOR: '1', FORCE_COLOR: '0', ...env },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     let out = ''
@@ -91,7 +98,7 @@ export class OfficialCli {
     }
   }
 
-  run(args: readonly string[], options?: { cwd?: string; input?: string }): Promise<CliResult> {
+  run(args: readonly string[], options?: CliRunOptions): Promise<CliResult> {
     return this.start(args, options).ended
   }
 }
