@@ -36,7 +36,7 @@ export function openSqlite({ path }: SqliteOptions): DatabaseSync {
 }
 
 /** The Kysely dialect for an open database; `destroy()` of the Kysely instance closes it. */
-export function sqliteDialect(database: DatabaseSync): SqliteDialect {
+export function sqliteDialect(database: Pick<DatabaseSync, 'prepare' | 'close'>): SqliteDialect {
   const kept = new Map<string, StatementSync>()
   const statement = (sql: string): StatementSync => {
     let found = kept.get(sql)
