@@ -17,6 +17,8 @@ import { createGateway } from './gateway/device-gateway.ts'
 import type { GatewayLimits } from './gateway/limits.ts'
 import { SessionStore } from './gateway/session-store.ts'
 import { Identity } from './identity/identity.ts'
+import { type IntegrationLimits, Integrations } from './integrations/integrations.ts'
+import { webhookMetrics } from './integrations/metrics.ts'
 import { openServerKeys } from './keys.ts'
 import { createLogger } from './log.ts'
 import { Products } from './products/products.ts'
@@ -42,6 +44,11 @@ export interface CloudOptions {
   readonly openEnrolment?: boolean
   /** PEM files, by path. */
   readonly https?: { readonly cert: string; readonly key: string }
+  /**
+   * Webhooks may go to private, loopback and link-local addresses: true for all, or networks and addresses
+   * ("10.1.0.0/16"). None unless told otherwise.
+   */
+  readonly allowPrivateWebhooks?: boolean | readonly string[]
   /** Folders of Device OS releases. */
   readonly releases: readonly string[]
   /** A pino level; 'info' unless told otherwise. */
@@ -51,6 +58,7 @@ export interface CloudOptions {
     readonly api?: Partial<ApiLimits>
     readonly gateway?: Partial<GatewayLimits>
     readonly updates?: Partial<UpdateLimits>
+    readonly integrations?: Partial<IntegrationLimits>
     /** What is kept for clients that come back to an event stream. */
     readonly eventLog?: Partial<EventLogLimits>
   }
@@ -134,6 +142,20 @@ async function open(
   })
   closers.push(() => streams.close())
 
+  const integrations = await Integrations.open({
+    store,
+    bus,
+    onError: (error) => log.error({ error }, 'webhooks failed'),
+    ...(options.allowPrivateWebhooks !== undefined && { allowPrivate: options.allowPrivateWebhooks }),
+    ...(limits.integrations && { limits: limits.integrations }),
+  })
+  closers.push(() => integrations.close())
+  products.observe((before, after) => {
+    if (!before || after) return
+    const gone = integrations.ownerDeleted({ kind: 'product', productId: before.id })
+    gone.catch((error) => log.error({ error }, 'the webhooks of a removed product are still there'))
+  })
+
   const catalogue = await LiveCatalogue.open({
     folder: importedReleases(dataDir),
     builtIn: await loadCatalogue(options.releases),
@@ -182,6 +204,7 @@ async function open(
     identity,
     registry,
     products,
+    integrations,
     bus,
     streams,
     gateway,
@@ -194,6 +217,7 @@ async function open(
       keys: { tcp: keys.tcp.publicPem, udp: keys.udp.publicPem },
     }),
     now,
+    metricSources: webhookMetrics(integrations),
     options: {
       version,
       logger: log,

@@ -13,6 +13,7 @@ import { EventLog } from '../events/event-log.ts'
 import { EventStreams } from '../events/event-streams.ts'
 import type { GatewayStatistics, RequestResult, VariableValue } from '../gateway/gateway.ts'
 import { Identity } from '../identity/identity.ts'
+import { Integrations } from '../integrations/integrations.ts'
 import type { User } from '../identity/users.ts'
 import { Products } from '../products/products.ts'
 import { openStore, type Store } from '../store/store.ts'
@@ -200,6 +201,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   const eventLog = await EventLog.open({ store, onError: fail })
   const streams = new EventStreams({ bus, log: eventLog, bufferLimit: 256 * 1024 })
   const vitals = new Vitals({ store, onError: fail })
+  const integrations = await Integrations.open({ store, bus, onError: fail, allowPrivate: true })
   const gateway = new FakeGateway()
   const membership = () => undefined
   const updates = new FakeUpdates(
@@ -228,6 +230,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     registry,
     products,
     bus,
+    integrations,
     streams,
     eventLog,
     vitals,
@@ -278,6 +281,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     },
     async close() {
       await api.close()
+      await integrations.close()
       await updates.data.close()
       streams.close()
       await eventLog.close()

@@ -15,6 +15,7 @@ import { deviceRoutes } from './routes/devices.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flashRoutes } from './routes/flash.ts'
 import { functionRoutes } from './routes/functions.ts'
+import { integrationRoutes } from './routes/integrations.ts'
 import { oauthRoutes } from './routes/oauth.ts'
 import { planRoutes } from './routes/plan.ts'
 import { publishRoutes } from './routes/publish.ts'
@@ -72,6 +73,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   publishRoutes(app, context)
   eventRoutes(app, context)
   functionRoutes(app, context)
+  integrationRoutes(app, context)
   binaryRoutes(app, context)
   aloeRoutes(app, context)
   auditRoutes(app, context)

@@ -7,6 +7,7 @@ import type { DeviceRegistry } from '../devices/registry.ts'
 import type { EventStreams } from '../events/event-streams.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
+import type { Integrations } from '../integrations/integrations.ts'
 import type { Products } from '../products/products.ts'
 import type { Store } from '../store/store.ts'
 import type { Updates } from '../updates/updates.ts'
@@ -46,6 +47,7 @@ export interface ApiDeps {
   readonly gateway: ApiGateway
   readonly updates: ApiUpdates
   readonly products: Products
+  readonly integrations: Integrations
   readonly compiler: Pick<Compiler, 'compile'>
   readonly catalogue: LiveCatalogue
   /** Asked per request: the ports are known only when the gateway listens. */

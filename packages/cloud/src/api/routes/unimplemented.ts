@@ -12,8 +12,6 @@ const emptyLists: Readonly<Record<string, unknown>> = {
   '/v1/products': { products: [] },
   '/v1/user/products': { products: [] },
   '/v1/orgs': { organizations: [] },
-  '/v1/integrations': [],
-  '/v1/webhooks': [],
   '/v1/libraries': { data: [] },
   '/v1/ledgers': { ledger_definitions: [], meta: { page: 1, per_page: 25, total: 0, total_pages: 0 } },
   '/v1/logic/functions': { logic_functions: [] },
@@ -26,8 +24,6 @@ const emptyLists: Readonly<Record<string, unknown>> = {
 const families: Readonly<Record<string, string>> = {
   products: 'products',
   orgs: 'organizations',
-  integrations: 'integrations',
-  webhooks: 'webhooks',
   libraries: 'libraries',
   ledgers: 'ledgers',
   logic: 'logic functions',
