@@ -40,6 +40,8 @@ export interface Catalogue {
   file(version: string, filename: string): CatalogueFile | undefined
   /** The application types of a release; undefined when there is no such release. */
   types(version: string, platformId?: number): string | undefined
+  /** Calls after each change, when it is one that changes. @returns ends it */
+  onChange?(listener: () => void): () => void
   /** Folders that could not be served, and why. */
   readonly problems: readonly CatalogueError[]
 }
