@@ -24,8 +24,7 @@ import { createLogger } from './log.ts'
 import { Products } from './products/products.ts'
 import { openStore } from './store/store.ts'
 import { loadCatalogue } from './updates/catalogue.ts'
-import type { UpdateLimits } from './updates/device-updates.ts'
-import { startUpdates } from './updates/updates.ts'
+import { startUpdates, type UpdateLimits } from './updates/updates.ts'
 
 export interface CloudOptions {
   /** Holds the database, and the server's keys in `keys/`; made when absent. */
@@ -190,6 +189,7 @@ async function open(
     catalogue,
     bus,
     log,
+    membership: (deviceId) => products.devices.of(deviceId),
     ...(limits.updates && { limits: limits.updates }),
   })
   closers.push(async () => {

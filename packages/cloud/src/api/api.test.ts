@@ -403,7 +403,7 @@ describe('the REST API', () => {
           id: 'j',
           deviceId: id,
           kind: 'heal',
-          state: 'running',
+          state: 'sending',
           requestedBy: null,
           detail: { sent: [], failures: {}, interruptions: 0 },
           createdAt: 0,

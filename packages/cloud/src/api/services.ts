@@ -13,7 +13,7 @@ import type { Store } from '../store/store.ts'
 import type { Updates } from '../updates/updates.ts'
 import type { ApiLimits } from './limits.ts'
 
-export type ApiUpdates = Pick<Updates, 'flash' | 'jobs' | 'active'>
+export type ApiUpdates = Omit<Updates, 'close' | 'deliver' | 'onJob' | 'keepAssets'>
 
 export type ApiGateway = Pick<
   Gateway,

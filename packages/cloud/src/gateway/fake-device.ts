@@ -7,12 +7,16 @@ import {
   type BootCheck,
   bootCheck,
   buildModule,
+  decompressModule,
+  type FirmwareModule,
   type InstalledModule,
   installedModule,
   type ModuleDependency,
   type ModuleFunction,
+  moduleFlags,
   parseModule,
   platformById,
+  splitModules,
   validateUpdate,
 } from '@aloe/firmware'
 import {
@@ -303,13 +307,18 @@ export class FakeDevice implements UpdateTarget {
   }
 
   apply(): void {
-    const module = installedModule(parseModule(this.#staged))
     this.#partial = undefined
+    for (const part of splitModules(this.#staged)) this.#applyOne(parseModule(part))
+    // The restart: the connection just dies.
+    setTimeout(() => this.#lost(), 10)
+  }
+
+  #applyOne(sent: FirmwareModule): void {
+    const compressed = (sent.flags & moduleFlags.compressed) !== 0
+    const module = installedModule(compressed ? parseModule(decompressModule(sent.bytes)) : sent)
     const installs = this.options.installs?.(module) ?? true
     if (installs) this.#modules.set(`${module.function}${module.index}`, module)
     this.log.push(`${installs ? 'took' : 'lost'} ${module.function} ${module.index}@${module.version}`)
-    // The restart: the connection just dies.
-    setTimeout(() => this.#lost(), 10)
   }
 
   cancel(discard: boolean): void {

@@ -81,6 +81,7 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
     if (this.stage === 'closed') return
     const now = this.host.now()
     this.lastReceived = now
+    this.countReceived(bytes.length)
     this.#gathering = true
     this.#channel.receive(bytes, now)
     this.#release()
@@ -125,6 +126,7 @@ export class TcpConnection extends DeviceConnection implements TcpServerChannelH
       this.#corked = true
       this.#socket.cork()
     }
+    this.countSent(bytes.length)
     this.#socket.write(bytes)
     if (this.#socket.writableLength > this.host.limits.writeQueueMax) this.close('the device does not read')
   }

@@ -68,6 +68,9 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   readonly #toRouse: string[]
   readonly #ports: DevicePorts
   #socket: DatagramPort | undefined
+  /** Bytes of the datagram that is being taken, and whose datagram is being sent. */
+  #length = 0
+  #sender: UdpConnection | undefined
   /** The datagram that is being taken says that its sender has just resumed. */
   #marked = false
   #reportAt: Millis
@@ -141,6 +144,7 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   #take(datagram: Uint8Array, address: string, now: Millis): void {
     // Devices mark what they send after a resume, until they hear from us (device-protocol.md 2.6.2).
     this.#marked = datagram[0] === 253 || datagram[0] === 254
+    this.#length = datagram.length
     this.#dtls.receive(datagram, address, now)
   }
 
@@ -149,6 +153,7 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   send(datagram: Uint8Array, address: string): void {
     const { host, port } = splitAddress(address)
     this.#counts.sent++
+    this.#sender?.countSent(datagram.length)
     this.#socket?.send(datagram, port, host, this.#sendDone)
   }
 
@@ -170,7 +175,9 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   }
 
   message(session: DtlsSession, message: Uint8Array, now: Millis): void {
-    this.#connections.get(session)?.received(message, this.#marked, now)
+    const connection = this.#connections.get(session)
+    connection?.countReceived(this.#length)
+    connection?.received(message, this.#marked, now)
   }
 
   moved(session: DtlsSession): void {
@@ -285,11 +292,14 @@ export class UdpListener implements DtlsListenerHandlers, UdpConnectionOwner {
   }
 
   transmit(connection: UdpConnection, message: Uint8Array): void {
+    this.#sender = connection
     try {
       this.#dtls.send(connection.dtls, message)
     } catch (error) {
       if (!(error instanceof ProtocolError)) throw error
       this.#drops.sequence++
+    } finally {
+      this.#sender = undefined
     }
     if (connection.dtls.saveDue) this.save(connection)
   }

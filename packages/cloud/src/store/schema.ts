@@ -114,7 +114,9 @@ export interface UpdateJobTable {
   kind: string
   state: string
   requested_by: string | null
+  /** Empty since 0007: files lie in `update_files`. */
   file: Uint8Array | null
+  file_hash: string | null
   /** JSON object of what else the job knows: plan, attempts, error. */
   detail: string
   created_at: number

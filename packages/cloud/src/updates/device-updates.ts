@@ -1,36 +1,56 @@
 /**
- * The updates of one device: one transfer at a time, the owner's file before any healing, and everything that must not
+ * The updates of one device: one transfer at a time, the owner's word before any healing, and everything that must not
  * be forgotten in the store before it is done.
  *
  * It works step by step: look at the device, do the one thing that is next, look again. Every change (a describe, a
- * file, a flag, the end of a transfer) only starts the looking, so no order of events can confuse it.
+ * file, a flag, the end of a transfer, a timer) only starts the looking, so no order of events can confuse it.
  */
-import { type CatalogueModule, moduleLabel, type SystemDescribe, updateResult } from '@aloe/firmware'
+import { missingAssets, missingDependencies, platformById, type SystemDescribe, updateResult } from '@aloe/firmware'
 import type { Logger } from 'pino'
+import type { Clock, TimerHandle } from '../clock.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
-import type { ConnectionInfo, Gateway, RunningUpdate, UpdateOutcome } from '../gateway/gateway.ts'
+import type { ConnectionInfo, Gateway, UpdateOutcome } from '../gateway/gateway.ts'
+import { hasArrived } from './arrival.ts'
+import { type BackOff, pauseAfter } from './back-off.ts'
 import type { Catalogue } from './catalogue.ts'
-import { disabled, type Failure, type FlashResult, gone, reasonOf, refusal, startRefusal } from './failure.ts'
+import { DeviceJobs, type DeviceJobsContext, secondsSince } from './device-jobs.ts'
+import { DeviceLink, restartTime } from './device-link.ts'
+import { disabled, type Failure, type FlashResult, gone, refusal, startRefusal } from './failure.ts'
 import type { CheckedFile } from './file-check.ts'
-import { decideHealing, type HealingLimits, healingSignature } from './healer.ts'
-import { afterInterruption, afterStart, isInterruption, isLoop, loopReason, noInterruptions } from './interruptions.ts'
-import type { JobDetail, JobStore, SentModule, UpdateJob } from './job.ts'
+import type { FileStore } from './file-store.ts'
+import { type HealingLimits, healingSignature } from './healer.ts'
+import { type HoldContext, holdOf, updatesDisabled } from './holds.ts'
+import { afterInterruption, afterStart, isLoop, loopReason, noInterruptions } from './interruptions.ts'
+import {
+  type Awaited,
+  freshDetail,
+  isOpen,
+  type JobDetail,
+  labelOf,
+  type SentModule,
+  type UpdateJob,
+  type Wait,
+} from './job.ts'
+import type { NewJob } from './job-store.ts'
+import { labels, type NextStep, nextStep, type Parcel } from './next-step.ts'
+import { nextStepFor, reactionTo } from './results.ts'
+import { Transfer } from './transfer.ts'
 import type { TransferSlots } from './transfer-slots.ts'
-import type { UpdateEvents } from './update-events.ts'
+import { named } from './update-events.ts'
 
-export interface DeviceUpdatesContext {
+export interface DeviceUpdatesContext extends DeviceJobsContext, HoldContext {
+  readonly clock: Clock
   readonly gateway: Gateway
   readonly registry: Pick<DeviceRegistry, 'get'>
   readonly catalogue: Catalogue
-  readonly jobs: JobStore
-  readonly events: UpdateEvents
+  readonly files: FileStore
   readonly slots: TransferSlots
   readonly log: Logger
-  /** Unix milliseconds. */
-  readonly now: () => number
   readonly limits: UpdateLimits
   /** The cloud is closing: what breaks now is nobody's fault and goes on after the restart. */
   readonly closing: () => boolean
+  /** The device needs no memory any more. @param work there are open jobs in the store */
+  readonly forget: (device: DeviceUpdates, work: boolean) => void
 }
 
 export interface UpdateLimits {
@@ -40,132 +60,151 @@ export interface UpdateLimits {
   readonly accept: number
   /** How long an accepted flash is kept for a device that does not come back, and a stopped healing is not repeated. */
   readonly patience: number
+  /** A device that resumed its session may not have restarted yet: for so long its describe proves nothing. */
+  readonly restart: number
+  readonly backOff: BackOff
   readonly healing: HealingLimits
 }
 
-export const defaultUpdateLimits: Omit<UpdateLimits, 'healing'> = {
-  settle: 500,
-  accept: 60_000,
-  patience: 24 * 60 * 60 * 1_000,
-}
+type SendStep = Extract<NextStep, { kind: 'send' }>
+type StopStep = Extract<NextStep, { kind: 'stop' }>
 
-/** A device that took a module is expected back within this time: it may keep its application for 30 s (4.4). */
-const restartTime = 120_000
-
-/** What the device kept was of no use. */
-const fromZero = { resumedAt: 0 } as const
-
-export const freshDetail: JobDetail = { sent: [], failures: {}, interruptions: 0 }
+/** Parts of a file after which the timeline gets an entry. */
+const notedShare = 0.1
 
 export class DeviceUpdates {
   readonly deviceId: string
-  flashJob: UpdateJob | undefined
-  healJob: UpdateJob | undefined
-  /** Where healing was given up. */
-  stop: { readonly signature: string; readonly at: number } | undefined
-
+  readonly link: DeviceLink
   readonly #context: DeviceUpdatesContext
-  #running: { readonly job: UpdateJob; readonly update: RunningUpdate; cancelled: boolean } | undefined
-  /** The connection in which a module was taken: the device restarts, nothing more happens in it. */
-  #sentIn: number | undefined
-  #sentAt = 0
-  /** Bytes that have arrived in the present or last transfer. */
-  #reached = 0
+  readonly #jobs: DeviceJobs
+  #transfer: Transfer | undefined
+  /** Jobs whose file was taken while this process watched. */
+  #watched: UpdateJob | undefined
   #answer: ((result: FlashResult) => void) | undefined
-  #pendingTold = false
   #working: Promise<void> | undefined
   #again = false
-  #settling: NodeJS.Timeout | undefined
+  #settling: TimerHandle | undefined
+  #timer: TimerHandle | undefined
+  #wakesAt = Number.POSITIVE_INFINITY
+  #ended = false
 
   constructor(deviceId: string, context: DeviceUpdatesContext) {
     this.deviceId = deviceId
     this.#context = context
+    this.link = new DeviceLink(deviceId, context)
+    this.#jobs = new DeviceJobs(deviceId, context)
   }
 
-  /** Nothing to do and nothing to remember. */
-  get idle(): boolean {
-    const job = this.flashJob ?? this.healJob ?? this.#answer ?? this.stop
-    return !job && !this.#working && !this.#settling && !this.#pendingTold && !this.restarting
-  }
-
-  /** The device restarts to install what it was sent. */
-  get restarting(): boolean {
-    return this.#sentIn !== undefined && this.#context.now() - this.#sentAt < restartTime
+  /** The job that is under way, and how far its transfer is. */
+  get active(): { job: UpdateJob; bytes: number; total: number } | undefined {
+    const job = this.#transfer?.job ?? this.#jobs.first
+    if (!job || !isOpen(job)) return undefined
+    const transfer = this.#transfer?.job === job ? this.#transfer : undefined
+    return { job, bytes: transfer?.reached ?? 0, total: transfer?.total ?? job.detail.total ?? 0 }
   }
 
   /** Looks at the device once it has had the time to settle. */
   soon(): void {
-    this.#settling ??= setTimeout(() => {
+    const { clock, limits } = this.#context
+    this.#settling ??= clock.setTimeout(() => {
       this.#settling = undefined
       this.look()
-    }, this.#context.limits.settle)
+    }, limits.settle)
   }
 
   /** Looks at the device now. */
   look(): void {
+    if (this.#ended) return
     this.#again = true
     this.#working ??= this.#work().finally(() => {
       this.#working = undefined
+      this.#rest()
     })
+  }
+
+  /** The device has connected. */
+  cameBack(): void {
+    this.look()
   }
 
   /** Resolves once nothing is under way any more; the gateway must be closed for that. */
   async end(): Promise<void> {
-    clearTimeout(this.#settling)
-    this.#settling = undefined
-    this.#answer?.({ ok: false, status: 503, error: 'The cloud is closing' })
+    this.#ended = true
+    this.#context.clock.clearTimeout(this.#settling)
+    this.#context.clock.clearTimeout(this.#timer)
+    this.#answer?.(refusal(503, 'The cloud is closing'))
     await this.#working
   }
 
   /** Puts an owner's file first. Resolves when the device took the start, or will not. */
-  flash(file: Uint8Array, check: CheckedFile, by: string): Promise<FlashResult> {
-    if (this.#answer || this.#running?.job.kind === 'flash') {
+  flash(fileHash: string, size: number, check: CheckedFile, by: string, force: boolean): Promise<FlashResult> {
+    if (this.#answer || this.#transfer?.job.kind === 'flash') {
       return Promise.resolve(refusal(409, 'Another update of this device is under way'))
     }
+    const { clock, limits, log } = this.#context
     return new Promise((resolve) => {
-      const timer = setTimeout(() => {
+      const timer = clock.setTimeout(() => {
         this.#settle(refusal(408, 'Timed out.'))
-        this.#cancel()
-      }, this.#context.limits.accept)
+        if (this.#transfer?.job.kind === 'flash') this.#transfer.cancel()
+      }, limits.accept)
       this.#answer = (result) => {
-        clearTimeout(timer)
+        clock.clearTimeout(timer)
         this.#answer = undefined
         resolve(result)
       }
-      this.#begin(file, check, by).catch((error: unknown) => {
-        this.#context.log.error({ deviceId: this.deviceId, error }, 'the flash could not be begun')
+      const { modules, hash } = check
+      const [module] = modules
+      this.enqueue({
+        kind: 'flash',
+        state: 'planned',
+        requestedBy: by,
+        fileHash,
+        detail: {
+          ...freshDetail,
+          ...(module && { module }),
+          ...(hash !== undefined && { hash }),
+          ...(force && { force }),
+          total: size,
+          plan: modules,
+          unaccepted: true,
+        },
+      }).catch((error: unknown) => {
+        log.error({ deviceId: this.deviceId, error }, 'the flash could not be begun')
         this.#settle(refusal(500, 'The update could not be stored'))
       })
     })
   }
 
-  async #begin(file: Uint8Array, { modules, hash }: CheckedFile, by: string): Promise<void> {
-    const { jobs } = this.#context
-    const earlier = this.flashJob
-    const [module] = modules
-    const job = await jobs.create({
-      deviceId: this.deviceId,
-      kind: 'flash',
-      state: 'starting',
-      requestedBy: by,
-      file,
-      detail: {
-        ...freshDetail,
-        ...(module && { module }),
-        ...(hash !== undefined && { hash }),
-        total: file.length,
-        plan: modules,
-      },
-    })
-    if (earlier) await jobs.update(earlier, { state: 'superseded' })
-    this.flashJob = job
-    // A healing in progress makes room where the protocol can say so; otherwise its module is sent to the end.
-    if (this.#running?.job.kind === 'heal') this.#cancel()
+  /** Takes a job up. */
+  async enqueue(job: Omit<NewJob, 'deviceId'>): Promise<UpdateJob> {
+    await this.#jobs.load(this.#context.limits.patience)
+    const created = await this.#jobs.create(job)
+    await this.#jobs.supersede(created)
+    // What is sent for a job that is over, or a healing before an owner's file, makes room where the protocol can say
+    // so; otherwise it is sent to its end.
+    const running = this.#transfer
+    if (running && (!isOpen(running.job) || (job.kind === 'flash' && running.job.kind === 'heal'))) running.cancel()
     this.look()
+    return created
   }
 
-  #cancel(): void {
-    if (this.#running) this.#running.cancelled = this.#running.update.cancel() || this.#running.cancelled
+  /** Ends a job. What the device takes at the moment it may still install. False when there is no such open job. */
+  async cancel(jobId: string): Promise<boolean> {
+    await this.#jobs.load(this.#context.limits.patience)
+    const job = this.#jobs.open.find(({ id }) => id === jobId)
+    if (!job) return false
+    const describe = this.#context.registry.get(this.deviceId)?.describe
+    const signature = job.kind === 'heal' && describe ? this.#signature(describe) : undefined
+    await this.#jobs.end(job, 'cancelled', {
+      reason: 'its owner ended it',
+      ...(signature !== undefined && { signature }),
+    })
+    if (signature !== undefined) this.#jobs.stop = { signature, at: this.#context.now() }
+    if (this.#transfer?.job === job) this.#transfer.cancel()
+    if (job.detail.unaccepted) this.#settle(refusal(409, 'The update was cancelled'))
+    this.link.tellPending(false)
+    this.look()
+    return true
   }
 
   #settle(result: FlashResult): void {
@@ -187,329 +226,441 @@ export class DeviceUpdates {
     }
   }
 
+  /** Gives its memory back where nothing is to be remembered that the store does not know. */
+  #rest(): void {
+    if (this.#ended || this.#answer || this.#transfer || this.#settling !== undefined) return
+    if (this.link.expectedUntil !== undefined || this.link.pendingTold) return
+    const work = this.#jobs.open.length > 0
+    if (work && this.link.connection) return
+    this.#ended = true
+    this.#context.clock.clearTimeout(this.#timer)
+    this.#context.forget(this, work)
+  }
+
+  /** Looks again at that time, or earlier. */
+  #wakeAt(at: number): void {
+    if (at >= this.#wakesAt) return
+    const { clock } = this.#context
+    clock.clearTimeout(this.#timer)
+    this.#wakesAt = at
+    this.#timer = clock.setTimeout(
+      () => {
+        this.#wakesAt = Number.POSITIVE_INFINITY
+        this.look()
+      },
+      // Timers count in 32 bits.
+      Math.min(Math.max(1, at - clock.now()), 2 ** 31 - 1),
+    )
+  }
+
   /** Does what is next. True when there may be more to do at once. */
   async #step(): Promise<boolean> {
-    const connection = this.#context.gateway.connection(this.deviceId)
+    await this.#jobs.load(this.#context.limits.patience)
+    const { connection, expectedUntil } = this.link
+    const job = this.#jobs.first
+    if (expectedUntil !== undefined) this.#wakeAt(expectedUntil + 1)
     if (!connection) {
-      // Nobody is there to take a start; after a restart for an update it will be back in a moment.
-      if (this.flashJob?.state === 'starting' && !this.restarting) await this.#flashEnds(this.flashJob, gone)
+      if (job && expectedUntil === undefined) await this.#absent(job)
       return false
     }
-    if (connection.serial === this.#sentIn) return false
-    this.#sentIn = undefined
-    if (this.flashJob) return await this.#flash(connection, this.flashJob)
-    if (connection.describe) return await this.#heal(connection, connection.describe)
+    if (this.link.rests(connection)) return false
+    if (!job) return connection.describe ? await this.#mayNeedHealing(connection, connection.describe) : false
+    if (job.detail.awaited && !(await this.#verify(connection, job, job.detail.awaited))) return false
+    return isOpen(job) ? await this.#advance(connection, job) : true
+  }
+
+  /** Nobody is there to take it. */
+  async #absent(job: UpdateJob): Promise<void> {
+    if (job.detail.unaccepted) await this.#fail(job, gone)
+    else if (job.detail.wait?.cause !== 'offline') {
+      await this.#waits(job, { cause: 'offline', reason: 'the device is offline' })
+    }
+  }
+
+  async #mayNeedHealing(connection: ConnectionInfo, describe: SystemDescribe): Promise<boolean> {
+    const { now, limits } = this.#context
+    const lacks = missingDependencies(describe).length > 0 || missingAssets(describe).length > 0
+    if (!lacks && !hasDamage(describe)) {
+      this.#jobs.stop = undefined
+      this.link.tellPending(false)
+      return false
+    }
+    const { stop } = this.#jobs
+    if (stop && stop.signature === this.#signature(describe) && now() - stop.at < limits.patience) return false
+    const world = this.#world(connection)
+    if (!world) return false
+    // The job comes into being with something to do, or with a reason why not.
+    const draft: UpdateJob = {
+      id: '',
+      deviceId: this.deviceId,
+      kind: 'heal',
+      state: 'planned',
+      requestedBy: null,
+      fileHash: null,
+      detail: freshDetail,
+      createdAt: 0,
+      updatedAt: 0,
+      finishedAt: null,
+    }
+    const next = await nextStep(world, draft, describe)
+    if (next.kind === 'done') return false
+    const detail = next.kind === 'send' ? { ...freshDetail, plan: next.plan, estimate: next.cost } : freshDetail
+    const job = await this.#jobs.create({ kind: 'heal', state: 'planned', requestedBy: null, fileHash: null, detail })
+    if (next.kind === 'send') {
+      this.#context.events.planned(job, next.missing)
+      this.#jobs.tell(job, 'planned', plannedDetail(next))
+    }
+    return true
+  }
+
+  /** Looks whether the device installed what it took. True when the job can go on. */
+  async #verify(connection: ConnectionInfo, job: UpdateJob, awaited: Awaited): Promise<boolean> {
+    const { now, limits } = this.#context
+    const { describe } = connection
+    if (job.state !== 'verifying') {
+      await this.#jobs.update(job, { state: 'verifying', detail: { wait: null } })
+      const modules = awaited.modules.map(named)
+      this.#jobs.tell(job, 'reset', { modules, seconds: secondsSince(awaited.since, now()) })
+    }
+    if (!describe) return false
+    if (hasArrived(awaited, describe, job.kind)) {
+      await this.#jobs.update(job, { state: 'planned', detail: { awaited: null, reason: undefined, code: undefined } })
+      const modules = awaited.modules.map(named)
+      this.#jobs.tell(job, 'verified', { modules, seconds: secondsSince(awaited.since, now()) })
+      if (job.kind === 'flash' || job.kind === 'release') await this.#done(job)
+      return true
+    }
+    const grace = awaited.since + limits.restart
+    if ((connection.resumed || this.#watched !== job) && now() < grace) {
+      this.#wakeAt(grace)
+      return false
+    }
+    const reason = `${labels(awaited.modules)} was taken by the device, but is not installed`
+    const failures = oneMore(job, awaited.modules)
+    await this.#jobs.update(job, { state: 'planned', detail: { awaited: null, failures, reason } })
+    this.#jobs.tell(job, 'failed', { modules: awaited.modules.map(named), reason, final: false })
+    return true
+  }
+
+  async #advance(connection: ConnectionInfo, job: UpdateJob): Promise<boolean> {
+    const { now, limits, registry } = this.#context
+    const { unaccepted, plan } = job.detail
+    const world = this.#world(connection)
+    if (!world) return false
+    if (job.kind === 'flash' && !unaccepted && now() - job.createdAt > limits.patience) {
+      await this.#fail(job, { ...gone, message: 'the device did not come back in time' })
+      return true
+    }
+    const known = connection.describe ?? (unaccepted ? registry.get(this.deviceId)?.describe : undefined)
+    const describe = known ?? (unaccepted ? { modules: [] } : undefined)
+    if (!describe) return false
+    const next = await nextStep(world, job, describe)
+    if (!isOpen(job)) return true
+    if (next.kind === 'done') {
+      await this.#done(job)
+      return true
+    }
+    if (next.kind === 'stop') {
+      await this.#stopped(connection, job, next)
+      return true
+    }
+    const isNew = job.kind === 'heal' || job.kind === 'update' || job.kind === 'downgrade'
+    if (isNew && (labels(plan) !== labels(next.plan) || !job.detail.estimate)) {
+      const detail = { plan: next.plan, estimate: job.detail.estimate ?? next.cost }
+      await this.#jobs.update(job, { detail })
+      if (job.kind === 'heal') this.#context.events.planned(job, next.missing)
+      this.#jobs.tell(job, 'planned', plannedDetail(next))
+    }
+    const hold = await this.#holdOf(connection, job, next.parcel)
+    if (!isOpen(job) || this.#jobs.first !== job) return true
+    if (hold) return await this.#hold(job, hold)
+    return await this.#send(connection, job, next)
+  }
+
+  async #holdOf(connection: ConnectionInfo, job: UpdateJob, parcel: Parcel): Promise<Wait | undefined> {
+    const platformId = this.#context.registry.get(this.deviceId)?.platformId ?? connection.hello.platformId
+    return await holdOf(this.#context, this.link, job, parcel, platformId, connection.safeMode)
+  }
+
+  /** @returns whether something else may be next */
+  async #hold(job: UpdateJob, wait: Wait): Promise<boolean> {
+    if (!job.detail.unaccepted) {
+      await this.#waits(job, wait)
+      return false
+    }
+    if (wait.cause === 'updates-disabled') await this.#fail(job, disabled)
+    else {
+      const hint = 'flash with "force" to do it all the same'
+      this.#settle(refusal(409, `The update is held back: ${wait.reason}; ${hint}`))
+      await this.#fail(job, { ...disabled, message: wait.reason })
+    }
+    return true
+  }
+
+  /** The job goes on later: at a known time, or when the device, its owner or its policy says something else. */
+  async #waits(job: UpdateJob, wait: Wait): Promise<void> {
+    const before = job.detail.wait
+    if (job.state !== 'waiting' || before?.cause !== wait.cause || before.reason !== wait.reason) {
+      await this.#jobs.update(job, { state: 'waiting', detail: { wait } })
+      this.#jobs.tell(job, 'waiting', wait)
+    }
+    if (wait.until !== undefined) this.#wakeAt(wait.until)
+    if (wait.cause === 'updates-disabled' || wait.cause === 'consent') this.link.tellPending(true)
+  }
+
+  async #send(connection: ConnectionInfo, job: UpdateJob, { parcel, plan }: SendStep): Promise<boolean> {
+    const { clock, events, gateway, closing, data, now } = this.#context
+    const module = parcel.modules.at(-1)
+    const [first] = parcel.modules
+    if (!module || !first) return false
+    const other = job.detail.module !== undefined && labelOf(job.detail.module) !== labelOf(module)
+    const keepsPlan = job.kind === 'flash' || job.kind === 'release'
+    job.detail = {
+      ...job.detail,
+      module,
+      total: parcel.file.length,
+      ...(!keepsPlan && { plan }),
+      ...(other && noInterruptions),
+    }
+    if (job.kind === 'heal' && parcel.asset === undefined) events.updating(this.deviceId, first)
+    if (job.kind === 'release') events.autoUpdate(this.deviceId)
+    const transfer = new Transfer(job, parcel)
+    this.#transfer = transfer
+    const begun = now()
+    const modules = parcel.modules.map(named)
+    const progress = events.progressOf(job)
+    let noted = 0
+    let outcome: UpdateOutcome
+    try {
+      outcome = await transfer.run(this.#context, {
+        waits: async () => {
+          if (!job.detail.unaccepted) await this.#waits(job, { cause: 'slots', reason: 'other devices are sent to' })
+        },
+        accepted: async (offset) => {
+          if (!isOpen(job)) return
+          const kept = afterStart(job.detail, offset)
+          await this.#jobs.update(job, { state: 'sending', detail: { ...kept, unaccepted: false, wait: null } })
+          if (job.kind === 'flash') this.#settle({ ok: true })
+          events.flashStatus(this.deviceId, 'started')
+          this.#jobs.tell(job, 'started', { modules, module: named(module), bytes: offset, total: transfer.total })
+          this.link.tellPending(false)
+          data.estimate(this.deviceId, transfer.total - offset)
+        },
+        progress: (bytes, total) => {
+          progress(bytes, total)
+          if (bytes < total && bytes - noted < notedShare * total) return
+          noted = bytes
+          this.#jobs.note(job, 'progress', { module: named(module), bytes, total, seconds: secondsSince(begun, now()) })
+        },
+      })
+    } finally {
+      this.#transfer = undefined
+    }
+    gateway.collectTraffic(this.deviceId)
+    const bytes = (job.detail.bytes ?? 0) + Math.max(0, transfer.reached - transfer.offset)
+    if (outcome.ok) this.link.taken(connection)
+    if (closing() || !isOpen(job)) return !outcome.ok
+    if (!outcome.ok) {
+      job.detail = { ...job.detail, bytes }
+      return await this.#sendFailed(connection, job, transfer, outcome)
+    }
+    this.#watched = job
+    await this.#jobs.update(job, {
+      state: 'resetting',
+      detail: {
+        ...noInterruptions,
+        bytes,
+        resets: (job.detail.resets ?? 0) + 1,
+        sent: [...job.detail.sent, ...parcel.modules],
+        awaited: awaitedOf(parcel, clock.now()),
+        discard: false,
+        unaccepted: false,
+        wait: null,
+        backoffs: 0,
+        retryAt: 0,
+      },
+    })
+    this.#settle({ ok: true })
+    const seconds = secondsSince(begun, now())
+    this.#jobs.tell(job, 'finished', { modules, module: named(module), bytes: transfer.total, seconds })
+    events.flashStatus(this.deviceId, 'success')
+    if (job.kind === 'flash') await this.#newWill()
+    this.#wakeAt(now() + restartTime + 1)
     return false
   }
 
-  // An owner's file.
-
-  async #flash(connection: ConnectionInfo, job: UpdateJob): Promise<boolean> {
-    const { limits, now } = this.#context
-    const resumed = job.state !== 'starting'
-    if (resumed && !connection.describe) return false
-    if (resumed && now() - job.createdAt > limits.patience) {
-      await this.#flashEnds(job, { ...gone, message: 'the device did not come back in time' })
-      return true
-    }
-    if (job.file === null || (resumed && isInstalled(job, connection.describe))) {
-      await this.#flashDone(job)
-      return true
-    }
-    if (!this.#updatesAllowed()) {
-      if (!resumed) await this.#flashEnds(job, disabled)
-      else await this.#wait(job)
-      return !resumed
-    }
-    const outcome = await this.#transfer(job, job.file)
-    if (outcome.ok) {
-      this.#taken(connection)
-      await this.#flashDone(job)
-      return false
-    }
-    if (this.#context.closing()) return false
-    return await this.#flashFailed(connection, job, outcome)
+  /** The device has what its owner wanted. Whatever was to be healed is planned anew from what it says next. */
+  async #newWill(): Promise<void> {
+    for (const job of this.#jobs.open) if (job.kind === 'heal') await this.#jobs.end(job, 'superseded')
+    this.#jobs.stop = undefined
+    this.link.tellPending(false)
   }
 
-  async #flashFailed(connection: ConnectionInfo, job: UpdateJob, failure: Failure): Promise<boolean> {
-    const { jobs, gateway, limits, events } = this.#context
-    const accepted = job.state !== 'starting'
-    if (accepted && failure.code === updateResult.updatesDisabled) {
-      await this.#wait(job)
-      return false
+  /** Result codes as in modules-and-platforms.md 5.2. @returns whether something can be done at once */
+  async #sendFailed(
+    connection: ConnectionInfo,
+    job: UpdateJob,
+    transfer: Transfer,
+    failure: Failure,
+  ): Promise<boolean> {
+    const { gateway, limits, now, events } = this.#context
+    const { parcel } = transfer
+    // Another job came first; nothing failed.
+    if (failure.cancelled) return true
+    if (failure === gone) {
+      if (!job.detail.unaccepted) return false
+      await this.#fail(job, gone)
+      return true
     }
-    const again = accepted && (failure.interrupted || failure.stage === 'transfer')
-    const resume = failure.code === updateResult.resumedUpdateFailed
-    if (again || resume) {
-      await jobs.update(job, {
-        detail: { ...reasonOf(failure), ...this.#interrupted(job), ...(resume && fromZero), discard: resume },
-      })
-      const resumable = connection.cancellableUpdates
-      if (!isLoop(job.detail, resumable, limits.healing)) {
+    this.link.expectBack()
+    const { unaccepted = false } = job.detail
+    const reaction = reactionTo(failure, parcel.squeezed)
+    const told = { code: failure.code, reason: failure.message }
+    // An owner who waits is told at once; the healer has patience.
+    const patient = job.kind !== 'flash'
+    const again = { failures: oneMore(job, parcel.modules), ...told }
+    switch (reaction) {
+      case 'wait':
+        return await this.#hold(job, updatesDisabled)
+      case 'again': {
+        if (unaccepted) break
+        await this.#jobs.update(job, { detail: { ...afterInterruption(job.detail, transfer.reached), ...told } })
+        const resumable = connection.cancellableUpdates
+        if (isLoop(job.detail, resumable, limits.healing)) {
+          const reason = loopReason(job.detail, job.detail.module, resumable)
+          if (patient) await this.#stopped(connection, job, { kind: 'stop', reason, loop: true, missing: [] })
+          else {
+            await this.#fail(job, { ...failure, message: reason })
+            events.loop(job, resumable)
+          }
+          return !failure.interrupted
+        }
         // A new connection is the one state in which both sides have forgotten the transfer (device-protocol.md 3.18).
         if (!failure.interrupted) gateway.disconnect(this.deviceId, 'the update broke off')
         return false
       }
-      await this.#flashEnds(job, { ...failure, message: loopReason(job.detail, job.detail.module, resumable) })
-      events.loop(job, resumable)
-      return !failure.interrupted
+      case 'restart':
+        return await this.#retry(job, { ...again, resumedAt: 0, discard: true }, parcel, unaccepted)
+      case 'plain':
+        return await this.#retry(job, { ...told, plain: true, resumedAt: 0 }, parcel, unaccepted)
+      case 'replan': {
+        if (!patient) break
+        await this.#retry(job, again, parcel, false, false)
+        const asked = gateway.isOnline(this.deviceId) && (await gateway.requestDescribe(this.deviceId, 'system'))
+        if (asked && asked.ok) return true
+        gateway.disconnect(this.deviceId, 'the update failed')
+        return false
+      }
+      case 'retry': {
+        if (!patient) break
+        const backoffs = (job.detail.backoffs ?? 0) + 1
+        const retryAt = now() + pauseAfter(backoffs, limits.backOff)
+        return await this.#retry(job, { ...again, backoffs, retryAt }, parcel, false)
+      }
+      case 'give-up':
+        if (job.kind !== 'heal') break
+        events.flashStatus(this.deviceId, 'failed')
+        await this.#stopped(connection, job, { kind: 'stop', reason: failure.message, missing: [] }, failure.code)
+        return !failure.interrupted
     }
-    await this.#flashEnds(job, failure)
+    await this.#fail(job, failure)
     return !failure.interrupted
   }
 
-  /** The device has the file. Whatever was to be healed is planned anew from what it says next. */
-  async #flashDone(job: UpdateJob): Promise<void> {
-    const { jobs, events } = this.#context
-    const { detail } = job
-    await jobs.update(job, { state: 'done', detail: { sent: detail.module ? [detail.module] : [] } })
-    this.flashJob = undefined
-    if (this.healJob) await jobs.update(this.healJob, { state: 'superseded' })
-    this.healJob = undefined
-    this.stop = undefined
-    this.#settle({ ok: true })
-    events.flashStatus(this.deviceId, 'success')
-    this.#tellPending(false)
-  }
-
-  async #flashEnds(job: UpdateJob, failure: Failure): Promise<void> {
-    const { jobs, events, log } = this.#context
-    const wasAccepted = job.state !== 'starting'
-    await jobs.update(job, { state: 'failed', detail: reasonOf(failure) })
-    if (this.flashJob === job) this.flashJob = undefined
-    log.warn({ deviceId: this.deviceId, job: job.id, code: failure.code, reason: failure.message }, 'flash failed')
-    this.#settle(startRefusal(failure))
-    if (wasAccepted) events.flashStatus(this.deviceId, 'failed')
-    events.failed(job, true)
-    this.#tellPending(false)
-  }
-
-  // Healing.
-
-  async #heal(connection: ConnectionInfo, describe: SystemDescribe): Promise<boolean> {
-    const { catalogue, jobs, events, limits, registry } = this.#context
-    const platformId = describe.platformId ?? registry.get(this.deviceId)?.platformId
-    if (platformId === null || platformId === undefined) return false
-    const modules = catalogue.modules(platformId)
-    await this.#noteArrival(describe)
-    const job = this.healJob
-    const resumable = connection.cancellableUpdates
-    const history = job?.detail ?? freshDetail
-    const decision = decideHealing(platformId, describe, modules, history, limits.healing, resumable)
-    if (decision.kind === 'healthy') {
-      if (job) {
-        await jobs.update(job, { state: 'done', detail: { plan: [] } })
-        this.healJob = undefined
-        events.healed(job)
-      }
-      this.stop = undefined
-      this.#tellPending(false)
-      return false
+  /** Once more, in a new session. */
+  async #retry(
+    job: UpdateJob,
+    detail: Partial<JobDetail>,
+    parcel: Parcel,
+    quietly: boolean,
+    reconnect = true,
+  ): Promise<boolean> {
+    const { events, gateway } = this.#context
+    await this.#jobs.update(job, { state: 'planned', detail })
+    if (!quietly) {
+      const { code, reason } = job.detail
+      events.flashStatus(this.deviceId, 'failed')
+      const modules = parcel.modules.map(named)
+      const module = modules.at(-1)
+      this.#jobs.tell(job, 'failed', { module, modules, code, reason, final: false })
     }
-    const signature = healingSignature(describe, modules)
-    if (!job && this.#stoppedAt(signature)) return false
-    if (decision.kind === 'stop') {
-      const stopped = await this.#stopHealing(decision.reason, signature, decision.missing)
-      if (decision.loop) events.loop(stopped, resumable)
-      return false
-    }
-    const plan = decision.plan.map(sentModule)
-    const [module] = decision.plan
-    const other = job?.detail.module !== undefined && moduleLabel(job.detail.module) !== moduleLabel(module)
-    const detail = {
-      module: sentModule(module),
-      plan,
-      ...(module.size !== undefined && { total: module.size }),
-      ...(other && noInterruptions),
-    }
-    const healing = job ?? (await this.#newHealing(detail))
-    const changed = labels(healing.detail.plan) !== labels(plan)
-    await jobs.update(healing, { detail })
-    if (!job || changed) events.planned(healing, decision.missing)
-    if (!this.#updatesAllowed()) {
-      await this.#wait(healing)
-      return false
-    }
-    return await this.#send(connection, healing, module)
-  }
-
-  async #newHealing(detail: Partial<JobDetail>): Promise<UpdateJob> {
-    const job = await this.#context.jobs.create({
-      deviceId: this.deviceId,
-      kind: 'heal',
-      state: 'running',
-      requestedBy: null,
-      file: null,
-      detail: { ...freshDetail, ...detail },
-    })
-    this.healJob = job
-    return job
-  }
-
-  /** Did what was sent last arrive in its slot? A device can take a module and then not install it. */
-  async #noteArrival(describe: SystemDescribe): Promise<void> {
-    const job = this.healJob
-    const awaited = job?.detail.awaited
-    if (!job || !awaited) return
-    const there = describe.modules.some(
-      (m) =>
-        m.function === awaited.function &&
-        m.index === awaited.index &&
-        m.store === 'main' &&
-        m.version >= awaited.version,
-    )
-    const reason = `${moduleLabel(awaited)} was taken by the device, but is not installed`
-    const detail = there ? {} : { failures: oneMore(job, awaited), reason }
-    await this.#context.jobs.update(job, { detail: { ...detail, awaited: null } })
-  }
-
-  async #send(connection: ConnectionInfo, job: UpdateJob, module: CatalogueModule): Promise<boolean> {
-    const { jobs, events, catalogue, closing } = this.#context
-    const sending = sentModule(module)
-    const bytes = catalogue.moduleBytes(module)
-    await jobs.update(job, { state: 'running' })
-    if (this.flashJob) return true
-    events.updating(this.deviceId, sending)
-    const outcome = await this.#transfer(job, bytes)
-    if (outcome.ok) {
-      this.#taken(connection)
-      await jobs.update(job, {
-        detail: { sent: [...job.detail.sent, sending], awaited: sending, discard: false, ...noInterruptions },
-      })
-      events.flashStatus(this.deviceId, 'success')
-      return false
-    }
-    if (closing()) return false
-    return await this.#sendFailed(job, sending, outcome)
-  }
-
-  /** Result codes as in modules-and-platforms.md 5.2. */
-  async #sendFailed(job: UpdateJob, module: SentModule, failure: Failure): Promise<boolean> {
-    const { jobs, events, gateway } = this.#context
-    // The owner's file comes first; nothing failed.
-    if (failure.cancelled) return true
-    if (failure.code === updateResult.updatesDisabled) {
-      await this.#wait(job)
-      return false
-    }
-    if (isInterruption(failure)) {
-      await jobs.update(job, { detail: { ...this.#interrupted(job), ...reasonOf(failure) } })
-      if (!failure.interrupted) gateway.disconnect(this.deviceId, 'the update broke off')
-      return false
-    }
-    const discard = failure.code === updateResult.resumedUpdateFailed
-    await jobs.update(job, {
-      detail: { failures: oneMore(job, module), ...(discard && fromZero), discard, ...reasonOf(failure) },
-    })
-    events.flashStatus(this.deviceId, 'failed')
-    events.failed(job, false)
-    if (failure.code === updateResult.dependencyCheckFailed && gateway.isOnline(this.deviceId)) {
-      // The device knows better what it has: its describe, when it comes, starts the next look.
-      const asked = await gateway.requestDescribe(this.deviceId, 'system')
-      if (asked.ok) return true
-    }
-    gateway.disconnect(this.deviceId, 'the update failed')
+    if (reconnect) gateway.disconnect(this.deviceId, 'the update failed')
     return false
   }
 
-  async #stopHealing(
-    reason: string,
-    signature: string,
-    missing: Parameters<UpdateEvents['stopped']>[1],
-  ): Promise<UpdateJob> {
-    const { jobs, events, log, now } = this.#context
-    const job = this.healJob ?? (await this.#newHealing({}))
-    await jobs.update(job, { state: 'stopped', detail: { reason, signature } })
-    this.healJob = undefined
-    this.stop = { signature, at: now() }
-    log.warn({ deviceId: this.deviceId, job: job.id, reason }, 'the device cannot be healed')
-    events.stopped(job, missing)
-    this.#tellPending(false)
-    return job
-  }
-
-  #stoppedAt(signature: string): boolean {
-    const { now, limits } = this.#context
-    return this.stop?.signature === signature && now() - this.stop.at < limits.patience
-  }
-
-  // Both.
-
-  async #transfer(job: UpdateJob, file: Uint8Array): Promise<UpdateOutcome> {
-    const { gateway, jobs, events, slots } = this.#context
-    const release = await slots.take()
-    const progress = events.progressOf(job)
-    this.#reached = 0
-    try {
-      const update = gateway.startUpdate(this.deviceId, file, {
-        progress: (bytes, total) => {
-          this.#reached = bytes
-          progress(bytes, total)
-        },
-        ...(job.detail.discard && { discard: true }),
-      })
-      if (!update) return gone
-      const running = { job, update, cancelled: false }
-      this.#running = running
-      const accepted = await update.accepted
-      if (accepted.ok) {
-        const kept = afterStart(job.detail, accepted.offset)
-        if (job.state !== 'running' || kept.resumedAt) await jobs.update(job, { state: 'running', detail: kept })
-        if (job.kind === 'flash') this.#settle({ ok: true })
-        events.flashStatus(this.deviceId, 'started')
-        this.#tellPending(false)
-      }
-      const outcome = await update.outcome
-      return running.cancelled && !outcome.ok ? { ...outcome, cancelled: true } : outcome
-    } finally {
-      this.#running = undefined
-      release()
+  /** It cannot be done, or was tried often enough. */
+  async #stopped(connection: ConnectionInfo, job: UpdateJob, stop: StopStep, code = job.detail.code): Promise<void> {
+    const { events, log, now } = this.#context
+    const { reason, missing, loop } = stop
+    const describe = connection.describe ?? this.#context.registry.get(this.deviceId)?.describe ?? undefined
+    const signature = describe && this.#signature(describe)
+    const next = stop.next ?? (loop ? loopAdvice : nextStepFor(code ?? updateResult.dependencyCheckFailed))
+    log.warn({ deviceId: this.deviceId, job: job.id, kind: job.kind, reason }, 'the update was given up')
+    const detail = { reason, next, ...(code !== undefined && { code }), ...(signature !== undefined && { signature }) }
+    if (job.kind !== 'heal') {
+      const wasAccepted = !job.detail.unaccepted
+      await this.#jobs.end(job, 'failed', detail)
+      if (wasAccepted) events.flashStatus(this.deviceId, 'failed')
+      else this.#settle(refusal(400, reason))
+    } else {
+      await this.#jobs.end(job, 'failed', detail)
+      if (signature !== undefined) this.#jobs.stop = { signature, at: now() }
+      events.stopped(job, missing)
     }
+    if (loop) events.loop(job, connection.cancellableUpdates)
+    this.link.tellPending(false)
   }
 
-  #interrupted(job: UpdateJob): Partial<JobDetail> {
-    return afterInterruption(job.detail, this.#reached)
+  async #fail(job: UpdateJob, failure: Failure): Promise<void> {
+    const { events, log } = this.#context
+    const wasAccepted = !job.detail.unaccepted
+    const { code, message } = failure
+    log.warn({ deviceId: this.deviceId, job: job.id, code, reason: message }, 'the update failed')
+    await this.#jobs.end(job, 'failed', { code, reason: message, next: nextStepFor(code) })
+    this.#settle(startRefusal(failure))
+    if (wasAccepted) events.flashStatus(this.deviceId, 'failed')
+    this.link.tellPending(false)
   }
 
-  #taken(connection: ConnectionInfo): void {
-    this.#sentIn = connection.serial
-    this.#sentAt = this.#context.now()
+  async #done(job: UpdateJob): Promise<void> {
+    await this.#jobs.end(job, 'done', job.kind === 'heal' ? { plan: [] } : {})
+    if (job.kind === 'heal') this.#context.events.healed(job)
+    if (job.kind !== 'release') this.#jobs.stop = undefined
+    this.link.tellPending(false)
   }
 
-  #updatesAllowed(): boolean {
-    const device = this.#context.registry.get(this.deviceId)
-    return device ? device.updatesEnabled || device.updatesForced : false
+  #world(connection: ConnectionInfo) {
+    const { catalogue, files, limits, registry } = this.#context
+    const id = connection.describe?.platformId ?? registry.get(this.deviceId)?.platformId ?? undefined
+    const platform = id === undefined ? undefined : platformById(id)
+    if (!platform) return undefined
+    return { platform, catalogue, files, limits: limits.healing, resumable: connection.cancellableUpdates }
   }
 
-  /** The device refuses updates at present: it is told that one waits, and asked again when it says otherwise. */
-  async #wait(job: UpdateJob): Promise<void> {
-    if (job.state !== 'waiting') await this.#context.jobs.update(job, { state: 'waiting' })
-    this.#tellPending(true)
-  }
-
-  #tellPending(on: boolean): void {
-    if (this.#pendingTold === on) return
-    this.#pendingTold = on
-    this.#context.gateway.publishSystem(this.deviceId, 'particle/device/updates/pending', String(on))
-    this.#context.events.pending(this.deviceId, on)
+  #signature(describe: SystemDescribe): string {
+    const { catalogue, registry } = this.#context
+    const platformId = describe.platformId ?? registry.get(this.deviceId)?.platformId ?? -1
+    return healingSignature(describe, catalogue.modules(platformId))
   }
 }
 
-function oneMore(job: UpdateJob, module: SentModule): Record<string, number> {
-  const label = moduleLabel(module)
+const loopAdvice =
+  'Find out what resets the device (a watchdog?) or breaks its connection, and try again; by cable it goes without.'
+
+function oneMore(job: UpdateJob, modules: readonly SentModule[]): Record<string, number> {
+  const label = labels(modules.slice(0, 1))
   return { ...job.detail.failures, [label]: (job.detail.failures[label] ?? 0) + 1 }
 }
 
-function sentModule({ function: name, index, version, release }: CatalogueModule): SentModule {
-  return { function: name, index, version, release }
+function plannedDetail({ plan, cost, missing }: SendStep): object {
+  return { plan: plan.map(named), missing: missing.map(labelOf), ...cost }
 }
 
-function labels(plan: readonly SentModule[] = []): string {
-  return plan.map(moduleLabel).join()
+function awaitedOf({ modules, hash, asset }: Parcel, since: number): Awaited {
+  return { modules, since, ...(hash !== undefined && { hash }), ...(asset !== undefined && { asset }) }
 }
 
-/** After a restart of the cloud: the device may have the file already. Only applications tell it by their hash. */
-function isInstalled(job: UpdateJob, describe: SystemDescribe | undefined): boolean {
-  const { hash } = job.detail
-  return hash !== undefined && (describe?.modules.some((m) => m.store === 'main' && m.hash === hash) ?? false)
+/** Damaged modules are healed as well: they count as absent, also where nothing names them. */
+function hasDamage({ modules }: SystemDescribe): boolean {
+  return modules.some(({ store, checked, passed }) => store === 'main' && (checked & ~passed & 2) !== 0)
 }

@@ -1,14 +1,29 @@
 /** What is wrong with a file that an owner wants on a device, as far as that can be told before it is sent. */
 import {
+  type Bundle,
+  decompressModule,
+  type FirmwareModule,
+  installedModule,
   installedModules,
+  ModuleFormatError,
+  moduleFlags,
   moduleLabel,
+  type OfferedApplication,
   parseModule,
   platformById,
+  readBundle,
   type SystemDescribe,
+  splitModules,
   updateResult,
   validateUpdate,
 } from '@aloe/firmware'
 import type { SentModule } from './job.ts'
+
+export interface OfferedFile {
+  readonly file: Uint8Array
+  readonly modules: readonly SentModule[]
+  readonly hash?: string | undefined
+}
 
 export interface CheckedFile {
   /** One, or two combined. */
@@ -33,12 +48,67 @@ export function checkFile(file: Uint8Array, platformId: number, describe: System
   }
   const found = modules.flatMap(({ module }) => (module ? [module] : []))
   if (found.length === 0) return { ok: false, reason: 'there is no module in the file' }
-  const application = found.length === 1 && found[0]?.function === 'user_part' ? found[0] : undefined
+  const hash = applicationHash(file, found)
   return {
     ok: true,
     modules: found.map(({ function: name, index, version }) => ({ function: name, index, version })),
-    ...(application && { hash: application.sha256 }),
+    ...(hash !== undefined && { hash }),
   }
+}
+
+/** True for a zip archive. */
+export function isBundle(file: Uint8Array): boolean {
+  return file[0] === 0x50 && file[1] === 0x4b && file[2] === 0x03 && file[3] === 0x04
+}
+
+/** @returns the bundle, or what is wrong with it */
+export function openBundle(file: Uint8Array): Bundle | string {
+  try {
+    return readBundle(file)
+  } catch (error) {
+    if (error instanceof ModuleFormatError) return error.message
+    throw error
+  }
+}
+
+const applications = new WeakMap<Uint8Array, OfferedApplication | null>()
+
+/** The application that a file alone holds, as the planner wants it; undefined when it holds anything else. */
+export function applicationIn(file: Uint8Array): OfferedApplication | undefined {
+  let found = applications.get(file)
+  if (found === undefined) {
+    found = readApplication(file) ?? null
+    applications.set(file, found)
+  }
+  return found ?? undefined
+}
+
+function readApplication(file: Uint8Array): OfferedApplication | undefined {
+  try {
+    const module = plain(parseModule(file))
+    if (module.function !== 'user_part' || (module.flags & moduleFlags.combined) !== 0) return undefined
+    return { ...installedModule(module), function: 'user_part', size: file.length }
+  } catch (error) {
+    if (error instanceof ModuleFormatError) return undefined
+    throw error
+  }
+}
+
+function applicationHash(file: Uint8Array, modules: readonly FirmwareModule[]): string | undefined {
+  if (!modules.some((module) => module.function === 'user_part')) return undefined
+  try {
+    // As it will lie in its slot: neither combined nor compressed.
+    const parts = splitModules(file).map((bytes) => plain(parseModule(bytes)))
+    return parts.find((module) => module.function === 'user_part')?.sha256
+  } catch (error) {
+    if (error instanceof ModuleFormatError) return undefined
+    throw error
+  }
+}
+
+function plain(module: FirmwareModule): FirmwareModule {
+  if ((module.flags & moduleFlags.compressed) === 0) return module
+  return parseModule(decompressModule(module.bytes))
 }
 
 /** A module of another platform often has no slot here: the platform is the better explanation then. */

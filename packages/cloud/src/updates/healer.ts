@@ -11,7 +11,7 @@ import {
   type SystemDescribe,
 } from '@aloe/firmware'
 import { type InterruptionHistory, type InterruptionLimits, isLoop, loopReason } from './interruptions.ts'
-import type { SentModule } from './job.ts'
+import { labelOf, type SentModule } from './job.ts'
 
 export type Healing =
   /** Nothing is missing. */
@@ -35,13 +35,19 @@ export interface HealingLimits extends InterruptionLimits {
   readonly failures: number
 }
 
+/** The state of a device in which healing was given up, and when, Unix milliseconds. */
+export interface HealingStop {
+  readonly signature: string
+  readonly at: number
+}
+
 /** Rule 5.2: "the same module chosen three times: stop". */
 export const healingLimits: HealingLimits = { failures: 3, interruptions: 10, restarts: 5 }
 
 export interface HealingHistory extends InterruptionHistory {
   readonly failures: Readonly<Record<string, number>>
   readonly module?: SentModule
-  readonly reason?: string
+  readonly reason?: string | undefined
 }
 
 /** @param resumable the device resumes interrupted transfers (OTA v3) */
@@ -60,17 +66,24 @@ export function decideHealing(
   if (!plan.ok) return { kind: 'stop', reason: plan.reason, missing }
   const [next, ...later] = plan.steps
   if (!next) return { kind: 'healthy' }
-  const label = moduleLabel(next)
+  const over = triedEnough(history, next, limits, resumable)
+  return over ? { ...over, missing } : { kind: 'send', plan: [next, ...later], missing }
+}
+
+/** Why a module is not sent once more; undefined when it may be. */
+export function triedEnough(
+  history: HealingHistory,
+  next: SentModule,
+  limits: HealingLimits,
+  resumable: boolean,
+): { readonly kind: 'stop'; readonly reason: string; readonly loop?: true } | undefined {
+  const label = labelOf(next)
   const last = history.reason ? `: ${history.reason}` : ''
   const failures = history.failures[label] ?? 0
-  if (failures >= limits.failures) {
-    return { kind: 'stop', reason: `${label} was tried ${failures} times${last}`, missing }
-  }
-  const same = history.module === undefined || moduleLabel(history.module) === label
-  if (same && isLoop(history, resumable, limits)) {
-    return { kind: 'stop', reason: loopReason(history, next, resumable), missing, loop: true }
-  }
-  return { kind: 'send', plan: [next, ...later], missing }
+  if (failures >= limits.failures) return { kind: 'stop', reason: `${label} was tried ${failures} times${last}` }
+  const same = history.module === undefined || labelOf(history.module) === label
+  if (!same || !isLoop(history, resumable, limits)) return undefined
+  return { kind: 'stop', reason: loopReason(history, next, resumable), loop: true }
 }
 
 /**
@@ -81,6 +94,7 @@ export function healingSignature(describe: SystemDescribe, catalogue: readonly C
   const installed = describe.modules
     .filter(({ store }) => store === 'main')
     .map((module) => `${moduleLabel(module)}/${module.passed}(${module.dependencies.map(moduleLabel).join()})`)
+  const assets = (describe.assets ?? []).map(({ name, hash }) => `${name} ${hash}`)
   const releases = new Set(catalogue.map(({ release }) => release))
-  return `${installed.sort().join(' ')} with ${[...releases].sort().join(' ')}`
+  return `${[...installed.sort(), ...assets.sort()].join(' ')} with ${[...releases].sort().join(' ')}`
 }

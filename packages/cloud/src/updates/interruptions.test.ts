@@ -1,26 +1,10 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Failure } from './failure.ts'
-import { afterInterruption, afterStart, isInterruption, isLoop, loopReason, noInterruptions } from './interruptions.ts'
+import { afterInterruption, afterStart, isLoop, loopReason, noInterruptions } from './interruptions.ts'
 
 const limits = { interruptions: 10, restarts: 5 }
-const failure = (change: Partial<Failure>): Failure => ({
-  ok: false,
-  stage: 'transfer',
-  code: -150,
-  message: '',
-  interrupted: false,
-  ...change,
-})
 
 describe('interrupted transfers', () => {
-  it('are those that the device did not decide about', () => {
-    assert.equal(isInterruption(failure({ interrupted: true, stage: 'finish', code: -1 })), true)
-    for (const code of [-150, -160, -210]) assert.equal(isInterruption(failure({ code })), true)
-    assert.equal(isInterruption(failure({ code: -1340 })), false)
-    assert.equal(isInterruption(failure({ stage: 'start', code: -210 })), false)
-  })
-
   it('are harmless while the device keeps more each time', () => {
     let history = { ...noInterruptions, total: 100_000 } as Parameters<typeof isLoop>[0]
     for (let offset = 0; offset < 100_000; offset += 4_096) {

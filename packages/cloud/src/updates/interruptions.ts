@@ -5,10 +5,7 @@
  * resets it every 15 seconds costs time and nothing else. The chunked transfer of older boards starts from zero each
  * time (device-protocol.md 3.18); if whatever interrupts it does so again and again, it never ends.
  */
-import { moduleLabel } from '@aloe/firmware'
-import { systemError } from '@aloe/protocol'
-import type { Failure } from './failure.ts'
-import type { JobDetail } from './job.ts'
+import { type JobDetail, labelOf } from './job.ts'
 
 export interface InterruptionLimits {
   /** Interruptions in a row after which a device that resumes has kept nothing more. */
@@ -19,13 +16,6 @@ export interface InterruptionLimits {
 
 /** What is known of earlier attempts; a part of a job's detail. */
 export type InterruptionHistory = Pick<JobDetail, 'interruptions' | 'resumedAt' | 'reached' | 'total'>
-
-/** The device did not decide anything: the connection broke, it was reset, or it fell silent. */
-export function isInterruption({ interrupted, stage, code }: Failure): boolean {
-  if (interrupted) return true
-  const codes: readonly number[] = [systemError.aborted, systemError.timeout, systemError.invalidState]
-  return stage === 'transfer' && codes.includes(code)
-}
 
 /** Another module, or none any more: what was counted belongs to the last one. */
 export const noInterruptions = { interruptions: 0, resumedAt: 0, reached: 0 } as const
@@ -48,7 +38,7 @@ export function isLoop(history: InterruptionHistory, resumable: boolean, limits:
 /** Why there is no further attempt, in words for the owner. */
 export function loopReason(history: InterruptionHistory, module: JobDetail['module'], resumable: boolean): string {
   const { interruptions, reached = 0, total = 0 } = history
-  const what = module ? moduleLabel(module) : 'the file'
+  const what = module ? labelOf(module) : 'the file'
   const share = total > 0 ? `, at most ${Math.floor((100 * reached) / total)} % had arrived` : ''
   const broke = `${what} was interrupted ${interruptions} times in a row${share}`
   if (resumable) return `${broke}: the device keeps nothing more of it`

@@ -2,11 +2,11 @@
  * What the world hears of updates: the events of cloud-api.md 3.3 as Particle's cloud publishes them, and Aloe's own,
  * with JSON data, for whoever wants to watch (docs/updates.md).
  */
-import { type ModuleDependency, moduleLabel } from '@aloe/firmware'
+import type { ModuleDependency } from '@aloe/firmware'
 import type { Bus } from '../bus/bus.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
 import { aboutDevice } from '../gateway/device-event.ts'
-import type { SentModule, UpdateJob } from './job.ts'
+import { labelOf, type SentModule, type UpdateJob } from './job.ts'
 
 /** `coreid` of what the cloud says by itself (cloud-api.md 3.2). */
 const cloud = 'particle-internal'
@@ -29,6 +29,11 @@ export class UpdateEvents {
   /** The trailing space is as the real cloud sends it (cloud-api.md 3.3). */
   flashStatus(deviceId: string, status: 'started' | 'success' | 'failed'): void {
     this.#publish(deviceId, 'spark/flash/status', `${status} `)
+  }
+
+  /** Product firmware is about to be sent (cloud-api.md 3.3). */
+  autoUpdate(deviceId: string): void {
+    this.#publish(deviceId, 'spark/status', 'auto-update')
   }
 
   /** The healer is about to send a module. */
@@ -57,11 +62,9 @@ export class UpdateEvents {
     this.#json(job, 'aloe/healer/stopped', told)
   }
 
-  /** A transfer or its job failed; `final`: it is not tried again. */
-  failed(job: UpdateJob, final: boolean): void {
-    const { module, code, reason } = job.detail
-    const told = { job: job.id, kind: job.kind, module: module && named(module), code, reason, final }
-    this.#json(job, 'aloe/update/failed', told)
+  /** A step of a job's timeline, as `aloe/update/<what>`. */
+  step(job: UpdateJob, what: string, detail: object): void {
+    this.#json(job, `aloe/update/${what}`, { job: job.id, kind: job.kind, ...detail })
   }
 
   /** Every attempt is interrupted, and the cloud gives it up. @param resumable the device keeps what has arrived */
@@ -102,7 +105,14 @@ export class UpdateEvents {
 }
 
 /** A module in events: `{"function":"system_part","index":1,"version":2000,"label":"system_part 1@2000"}`. */
-function named(module: SentModule) {
-  const { function: name, index, version, release } = module
-  return { function: name, index, version, ...(release !== undefined && { release }), label: moduleLabel(module) }
+export function named(module: SentModule) {
+  const { function: name, index, version, release, name: asset } = module
+  return {
+    function: name,
+    index,
+    version,
+    ...(release !== undefined && { release }),
+    ...(asset !== undefined && { name: asset }),
+    label: labelOf(module),
+  }
 }

@@ -21,8 +21,7 @@ import {
 import { until } from '../gateway/until.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { type CatalogueRelease, createCatalogue } from './catalogue.ts'
-import type { UpdateLimits } from './device-updates.ts'
-import { startUpdates, type Updates } from './updates.ts'
+import { startUpdates, type UpdateLimits, type Updates } from './updates.ts'
 
 const log = pino({ level: process.env.ALOE_LOG_LEVEL ?? 'silent' })
 const id = '422b00000000000000000001'
@@ -123,7 +122,7 @@ describe('updates', () => {
       catalogue: createCatalogue(known),
       bus,
       log,
-      limits: { settle: 10, ...limits },
+      limits: { settle: 10, restart: 1, backOff: { first: 1, longest: 1 }, ...limits },
     })
     await gateway.listen({ host: '127.0.0.1', tcpPort: port })
     port = gateway.tcpPort
@@ -170,6 +169,7 @@ describe('updates', () => {
       assert.deepEqual(await updates.flash(id, application, 'ann'), { ok: true })
       await until(() => made.log.includes('took user_part 1@1') && made.reports === 2)
       assert.deepEqual(told('spark/flash/status'), ['started ', 'success '])
+      await until(() => named('aloe/update/done').length)
       const [job] = await updates.jobs(id)
       assert.deepEqual([job?.kind, job?.state, job?.requestedBy], ['flash', 'done', 'ann'])
       const progress = json('aloe/update/progress')
@@ -272,6 +272,7 @@ describe('updates', () => {
       await stopCloud()
       await startCloud()
       await until(() => made.log.includes('took user_part 1@1'), 20_000)
+      await until(() => named('aloe/update/done').length)
       assert.equal(await state('flash'), 'done')
     })
   })
@@ -343,6 +344,7 @@ describe('updates', () => {
       assert.deepEqual(await updates.flash(id, linuxApplication(1_000), 'ann'), { ok: true })
       await until(() => made.log.at(-1) === 'normal')
       assert.doesNotMatch(made.versions, /system_part 2@2000/)
+      await until(() => named('aloe/update/done').length)
       const jobs = await updates.jobs(id)
       assert.deepEqual(jobs.map((job) => [job.kind, job.state]).sort(), [
         ['flash', 'done'],
@@ -360,7 +362,7 @@ describe('updates', () => {
       assert.equal(stopped.code, -1340)
       assert.equal(stopped.missing[0].label, 'system_part 2@2000')
       assert.equal(made.log.filter((line) => line === 'begin').length, 3)
-      assert.equal(await state('heal'), 'stopped')
+      assert.equal(await state('heal'), 'failed')
       // Not again, though the device comes back in safe mode, nor after a restart of the cloud.
       made.drop()
       await until(() => made.connected && gateway.connection(id)?.describe)
@@ -385,7 +387,7 @@ describe('updates', () => {
       const stopped = await until(() => json('aloe/healer/stopped')[0])
       assert.match(stopped.reason, /catalogue has no system_part 2@3000/)
       assert.deepEqual(made.log, ['safe mode'])
-      assert.equal(await state('heal'), 'stopped')
+      assert.equal(await state('heal'), 'failed')
     })
 
     it('begin again at offset 0 when a resumed one was no good', async () => {
@@ -468,7 +470,7 @@ describe('updates', () => {
         assert.match(loop.reason, /interrupted 3 times in a row, at most \d+ % .* cannot resume/)
         assert.equal(named('aloe/update/loop')[0]?.owner, 'ann')
         const [job] = await updates.jobs(id)
-        assert.deepEqual([job?.kind, job?.state], [kind, kind === 'heal' ? 'stopped' : 'failed'])
+        assert.deepEqual([job?.kind, job?.state], [kind, 'failed'])
         assert.equal(job?.detail.reason, loop.reason)
         // And not again when the device comes back.
         made.drop()
