@@ -44,7 +44,7 @@ describe('the REST API', () => {
       assert.equal((await login({ ...grant, username: 'nobody', ...client })).body.error, 'invalid_grant')
       assert.equal((await login({ grant_type: 'password', ...client })).body.error, 'invalid_request')
       const other = await login({ ...grant, grant_type: 'client_credentials', ...client })
-      assert.equal(other.body.error, 'unsupported_grant_type')
+      assert.equal(other.body.error, 'unauthorized_client')
     })
 
     it('gives tokens for as long as they are asked for', async () => {

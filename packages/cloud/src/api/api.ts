@@ -6,22 +6,26 @@ import { registerBodies } from './bodies.ts'
 import { type ApiContext, createContext } from './context.ts'
 import { notFound, sendError, tooMany } from './errors.ts'
 import type { RateClass } from './limits.ts'
+import { createMetrics } from './metrics.ts'
+import { answerClientError, observeRequests } from './observe.ts'
+import { describeApi } from './openapi/openapi.ts'
+import { requestIdOf } from './request-id.ts'
 import { aloeRoutes, openAloeRoutes } from './routes/aloe.ts'
-import { auditRoutes } from './routes/audit.ts'
 import { binaryRoutes } from './routes/binaries.ts'
 import { deviceOsRoutes } from './routes/device-os.ts'
 import { deviceOsCatalogueRoutes } from './routes/device-os-catalogue.ts'
 import { deviceRoutes } from './routes/devices.ts'
+import { diagnosticRoutes } from './routes/diagnostics.ts'
 import { eventRoutes } from './routes/events.ts'
 import { flashRoutes } from './routes/flash.ts'
 import { functionRoutes } from './routes/functions.ts'
+import { identityRoutes } from './routes/identity.ts'
 import { integrationRoutes } from './routes/integrations.ts'
-import { oauthRoutes } from './routes/oauth.ts'
+import { metricRoutes } from './routes/metrics.ts'
 import { planRoutes } from './routes/plan.ts'
+import { registerProducts } from './routes/product-routes.ts'
 import { publishRoutes } from './routes/publish.ts'
-import { openTokenRoutes, tokenRoutes } from './routes/tokens.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
-import { openUserRoutes, userRoutes } from './routes/users.ts'
 import type { ApiServer } from './schemas.ts'
 import type { ApiDeps } from './services.ts'
 
@@ -50,9 +54,16 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   await app.register(cors, {
     origin: '*',
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
-    allowedHeaders: ['Authorization', 'Content-Type', 'Accept', 'X-Particle-Tool', 'X-Particle-Project'],
+    allowedHeaders: [
+      ...['Authorization', 'Content-Type', 'Accept', 'X-Particle-Tool', 'X-Particle-Project'],
+      ...['Last-Event-ID', 'X-Request-Id'],
+    ],
+    exposedHeaders: ['X-Request-Id', 'Retry-After'],
     maxAge: 86_400,
   })
+  const metrics = createMetrics(context)
+  observeRequests(app, metrics)
+  await describeApi(app, context)
   limitRates(app, context)
   await registerBodies(app as unknown as FastifyInstance, context.limits)
   authorizeRoutes(app as unknown as FastifyInstance, {
@@ -61,23 +72,21 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   })
 
   openAloeRoutes(app, context)
-  oauthRoutes(app, context)
-  openTokenRoutes(app, context)
-  openUserRoutes(app, context)
+  identityRoutes(app, context)
   deviceOsRoutes(app, context)
   deviceOsCatalogueRoutes(app, context)
-  tokenRoutes(app, context)
-  userRoutes(app, context)
   deviceRoutes(app, context)
+  registerProducts(app, context)
   flashRoutes(app, context)
   publishRoutes(app, context)
   eventRoutes(app, context)
   functionRoutes(app, context)
   integrationRoutes(app, context)
   binaryRoutes(app, context)
+  diagnosticRoutes(app, context)
   aloeRoutes(app, context)
-  auditRoutes(app, context)
   planRoutes(app, context)
+  metricRoutes(app, context, metrics)
   emptyListRoutes(app)
 
   // Streams have no end of their own: the server would wait for them.
@@ -91,6 +100,9 @@ function createServer({ options, limits }: ApiContext): ApiServer {
     bodyLimit: limits.body,
     requestTimeout: limits.requestTimeout,
     forceCloseConnections: true,
+    genReqId: requestIdOf,
+    clientErrorHandler: (error, socket) =>
+      answerClientError(error, socket, (code) => options.logger?.debug({ code }, 'no valid HTTP came')),
     trustProxy: options.trustProxy ?? false,
     exposeHeadRoutes: false,
     // A path that is no URL fails before any hook runs.

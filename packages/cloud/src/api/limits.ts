@@ -86,6 +86,11 @@ export class RateLimiter {
   }
 }
 
+/** The host whose failures are counted; undefined for the machine itself, where that is exempt. */
+export function throttledHost({ ip }: { readonly ip: string }, limits: ApiLimits): string | undefined {
+  return limits.exemptLoopback && isLoopback(ip) ? undefined : ip
+}
+
 export function isLoopback(host: string): boolean {
   return host === '::1' || /^(::ffff:)?127\./.test(host)
 }

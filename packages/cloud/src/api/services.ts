@@ -4,6 +4,7 @@ import type { Bus } from '../bus/bus.ts'
 import type { LiveCatalogue } from '../catalogue/live-catalogue.ts'
 import type { Compiler } from '../compiler/compiler.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
+import type { EventLog } from '../events/event-log.ts'
 import type { EventStreams } from '../events/event-streams.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
@@ -11,7 +12,10 @@ import type { Integrations } from '../integrations/integrations.ts'
 import type { Products } from '../products/products.ts'
 import type { Store } from '../store/store.ts'
 import type { Updates } from '../updates/updates.ts'
+import type { Vitals } from '../vitals/vitals.ts'
 import type { ApiLimits } from './limits.ts'
+import type { SendMail } from './mail.ts'
+import type { MetricSource } from './metric-source.ts'
 
 export type ApiUpdates = Omit<Updates, 'close' | 'deliver' | 'onJob' | 'keepAssets'>
 
@@ -44,16 +48,20 @@ export interface ApiDeps {
   readonly registry: DeviceRegistry
   readonly bus: Bus
   readonly streams: EventStreams
+  readonly eventLog: EventLog
+  readonly vitals: Vitals
   readonly gateway: ApiGateway
   readonly updates: ApiUpdates
   readonly products: Products
   readonly integrations: Integrations
-  readonly compiler: Pick<Compiler, 'compile'>
+  readonly compiler: Pick<Compiler, 'compile' | 'statistics'>
   readonly catalogue: LiveCatalogue
   /** Asked per request: the ports are known only when the gateway listens. */
   readonly endpoints: () => DeviceEndpoints
   /** Unix milliseconds. */
   readonly now: () => number
+  /** Numbers of other parts, for `GET /metrics`. */
+  readonly metricSources?: readonly MetricSource[]
   readonly options: ApiOptions
 }
 
@@ -68,6 +76,10 @@ export interface ApiOptions {
   readonly trustProxy?: boolean | string | string[]
   /** Whether anybody may make a user (`POST /v1/users`), or administrators only, which is the default. */
   readonly openRegistration?: boolean
+  /** Sends mail; without it, links to set a password are logged. */
+  readonly sendMail?: SendMail
   readonly limits?: Partial<ApiLimits>
+  /** With which `GET /metrics` may be read, besides the tokens of administrators. */
+  readonly metricsToken?: string
   readonly logger?: FastifyBaseLogger
 }

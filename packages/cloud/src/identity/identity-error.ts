@@ -15,3 +15,6 @@ export type IdentityErrorCode =
   | 'bad-account-info'
   | 'username-taken'
   | 'last-administrator'
+  | 'not-an-administrator'
+  | 'bad-client'
+  | 'bad-api-user'

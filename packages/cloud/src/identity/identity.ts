@@ -1,11 +1,18 @@
-/** Who may come in: users, their passwords and their tokens. */
+/** Who may come in: users, their passwords and tokens, and who they are to products. */
 import { randomBytes } from 'node:crypto'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Store } from '../store/store.ts'
+import { ApiUsers } from './api-users.ts'
 import { type AuditLimits, AuditLog } from './audit.ts'
 import type { Caller } from './caller.ts'
-import { defaultLoginLimits, type LoginLimits, LoginThrottle } from './login-throttle.ts'
+import { Clients } from './clients.ts'
+import { Customers } from './customers.ts'
+import { IdentityError } from './identity-error.ts'
+import { defaultLoginLimits, type LoginLimits } from './login-throttle.ts'
+import { type LoginResult, Logins } from './logins.ts'
+import { PasswordResets } from './password-resets.ts'
 import { defaultCost, type PasswordCost } from './passwords.ts'
+import { SecondFactors } from './second-factors.ts'
 import { Teams } from './teams.ts'
 import { type TokenInfo, Tokens } from './tokens.ts'
 import { type User, Users } from './users.ts'
@@ -15,7 +22,7 @@ export interface IdentityOptions {
   /** Unix milliseconds. */
   readonly now: () => number
   readonly passwordCost?: PasswordCost
-  readonly loginLimits?: LoginLimits
+  readonly loginLimits?: Partial<LoginLimits>
   readonly auditLimits?: Partial<AuditLimits>
   /** For timers; `now` above is its time. */
   readonly clock?: Clock
@@ -31,57 +38,74 @@ export interface Session {
   readonly token: TokenInfo
 }
 
-export type LoginResult =
-  | { readonly ok: true; readonly user: User }
-  | { readonly ok: false; readonly error: 'bad-credentials' }
-  /** @param retryAfter milliseconds */
-  | { readonly ok: false; readonly error: 'too-many-failures'; readonly retryAfter: number }
-
 export interface Administrator {
   readonly username: string
   /** Only when it was made up now: it is nowhere else. */
   readonly password?: string
+  /** The given password is another than the one before. */
+  readonly passwordChanged?: true
 }
 
 interface IdentityParts {
   readonly users: Users
   readonly tokens: Tokens
   readonly teams: Teams
+  readonly apiUsers: ApiUsers
+  readonly clients: Clients
+  readonly customers: Customers
+  readonly secondFactors: SecondFactors
+  readonly passwordResets: PasswordResets
+  readonly logins: Logins
   readonly audit: AuditLog
-  readonly throttle: LoginThrottle
-  readonly now: () => number
 }
 
-export class Identity {
+export class Identity implements IdentityParts {
   readonly users: Users
   readonly tokens: Tokens
   readonly teams: Teams
+  readonly apiUsers: ApiUsers
+  readonly clients: Clients
+  readonly customers: Customers
+  readonly secondFactors: SecondFactors
+  readonly passwordResets: PasswordResets
+  readonly logins: Logins
   readonly audit: AuditLog
-  readonly #throttle: LoginThrottle
-  readonly #now: () => number
 
   private constructor(parts: IdentityParts) {
     this.users = parts.users
     this.tokens = parts.tokens
     this.teams = parts.teams
+    this.apiUsers = parts.apiUsers
+    this.clients = parts.clients
+    this.customers = parts.customers
+    this.secondFactors = parts.secondFactors
+    this.passwordResets = parts.passwordResets
+    this.logins = parts.logins
     this.audit = parts.audit
-    this.#throttle = parts.throttle
-    this.#now = parts.now
   }
 
   static async open(options: IdentityOptions): Promise<Identity> {
-    const { store, now, passwordCost, loginLimits, clock = systemClock } = options
-    const users = await Users.open(store, now, passwordCost ?? defaultCost)
+    const { store, now, passwordCost = defaultCost, clock = systemClock, loginLimits, auditLimits, onError } = options
+    const users = await Users.open(store, now, passwordCost)
     const tokens = await Tokens.open(store, now)
-    const teams = await Teams.open(store, now)
-    const throttle = new LoginThrottle(loginLimits ?? defaultLoginLimits)
-    const audit = new AuditLog({
-      store,
-      clock: { ...clock, now },
-      ...(options.auditLimits && { limits: options.auditLimits }),
-      ...(options.onError && { onError: options.onError }),
+    const secondFactors = await SecondFactors.open(store, now)
+    return new Identity({
+      users,
+      tokens,
+      teams: await Teams.open(store, now),
+      apiUsers: await ApiUsers.open(store, now, users, tokens),
+      clients: await Clients.open(store, now, users),
+      customers: await Customers.open(store, now, users, tokens),
+      secondFactors,
+      passwordResets: new PasswordResets(store, now),
+      logins: new Logins(users, secondFactors, now, { ...defaultLoginLimits, ...loginLimits }),
+      audit: new AuditLog({
+        store,
+        clock: { ...clock, now },
+        ...(auditLimits && { limits: auditLimits }),
+        ...(onError && { onError }),
+      }),
     })
-    return new Identity({ users, tokens, teams, audit, throttle, now })
   }
 
   /** Writes what waits to be written. */
@@ -93,16 +117,27 @@ export class Identity {
    * Sees to it that there is an administrator.
    *
    * At the first start one is made; without a password it gets a random one, which is returned for the starter to show.
-   * Later, a password that is given for the administrator and differs from the present one is set.
+   * Later, a password that is given and differs from the administrator's is set: that is how who runs the cloud comes in
+   * again. The second factor goes with the old password, and so do the tokens.
+   *
+   * @throws IdentityError 'not-an-administrator' when the name is that of another user
    */
   async ensureAdministrator({ username, password }: { username: string; password?: string }): Promise<Administrator> {
     const existing = this.users.administrators()[0]
     if (existing && password === undefined) return { username: existing.username }
     const user = this.users.find(username)
-    if (user?.administrator && password !== undefined) {
-      if (!(await this.users.verify(username, password)))
-        await this.users.setPassword(user.id, password, { anyPassword: true })
-      return { username: user.username }
+    if (user && !user.administrator) {
+      throw new IdentityError(
+        'not-an-administrator',
+        `"${user.username}" is a user without an administrator's rights: name another with --admin-username`,
+      )
+    }
+    if (user && password !== undefined) {
+      if (await this.users.verify(username, password)) return { username: user.username }
+      await this.setPassword(user.id, password, { anyPassword: true })
+      await this.tokens.revokeAll(user.id)
+      await this.secondFactors.remove(user.id)
+      return { username: user.username, passwordChanged: true }
     }
     const made = password ?? randomBytes(15).toString('base64url')
     const created = await this.users.create(username, made, { administrator: true, anyPassword: true })
@@ -110,21 +145,37 @@ export class Identity {
   }
 
   /**
-   * Checks a name and password that came from `host`.
+   * Checks a person's name and password that came from `host`, and a code if the person needs one.
    * @param host undefined for one that is exempt from throttling (loopback)
    */
-  async login(username: string, password: string, host: string | undefined): Promise<LoginResult> {
-    const name = username.trim().toLowerCase()
-    if (host !== undefined) {
-      const retryAfter = this.#throttle.wait(host, name, this.#now())
-      if (retryAfter > 0) return { ok: false, error: 'too-many-failures', retryAfter }
-      // Counted before the slow check, so that tries at the same time count too.
-      this.#throttle.failed(host, name, this.#now())
-    }
-    const user = await this.users.verify(username, password)
-    if (!user) return { ok: false, error: 'bad-credentials' }
-    if (host !== undefined) this.#throttle.succeeded(host, name)
-    return { ok: true, user }
+  login(username: string, password: string, host: string | undefined, otp?: string): Promise<LoginResult> {
+    return this.logins.login(username, password, host, otp)
+  }
+
+  /** Sets a password; links and logins that were on their way with the old one are void. @throws IdentityError */
+  async setPassword(userId: string, password: string, options: { anyPassword?: boolean } = {}): Promise<void> {
+    await this.users.setPassword(userId, password, options)
+    this.logins.revoke(userId)
+    await this.passwordResets.revoke(userId)
+  }
+
+  /** A person goes, with all that is about them here. @throws IdentityError 'last-administrator' */
+  async removeUser(userId: string): Promise<void> {
+    await this.users.remove(userId)
+    this.tokens.forgetUser(userId)
+    this.teams.forgetUser(userId)
+    this.clients.forget({ userId })
+    this.secondFactors.forgetUser(userId)
+    this.logins.revoke(userId)
+  }
+
+  /** A product is gone: its team, API users, clients and customers go too. */
+  async removeProduct(productId: number): Promise<void> {
+    await this.teams.removeProduct(productId)
+    for (const id of await this.users.removeOfProduct(productId)) this.tokens.forgetUser(id)
+    this.apiUsers.forgetProduct(productId)
+    this.clients.forget({ productId })
+    this.customers.forgetProduct(productId)
   }
 
   /** Who a token belongs to; undefined when it is not good. From memory alone. */
@@ -139,7 +190,17 @@ export class Identity {
     const { id, kind, productId } = user
     if (kind === 'person') return { kind: 'user', user }
     if (productId === null) return undefined
-    if (kind === 'customer') return { kind, customerId: id, productId, user }
-    return undefined
+    switch (kind) {
+      case 'customer':
+        return { kind, customerId: id, productId, user }
+      case 'api-user': {
+        const scopes = this.apiUsers.get(id)?.scopes
+        return scopes && { kind, user, productId, scopes }
+      }
+      case 'client': {
+        const scopes = this.clients.get(id)?.scopes
+        return scopes && { kind: 'product', productId, clientId: id, scopes }
+      }
+    }
   }
 }

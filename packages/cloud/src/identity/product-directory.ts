@@ -9,6 +9,3 @@ export interface ProductDirectory<Product extends ProductRef = ProductRef> {
   find(idOrSlug: string): Product | undefined
   get(id: number): Product | undefined
 }
-
-/** Of a cloud without products. */
-export const noProducts: ProductDirectory<never> = { find: () => undefined, get: () => undefined }

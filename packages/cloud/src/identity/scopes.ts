@@ -136,8 +136,12 @@ export type Scope = keyof typeof lowestRole
 
 export const scopes = Object.keys(lowestRole) as readonly Scope[]
 
-/** What a client or an API user was given: single scopes, or all of them. */
-export type ScopeGrant = ReadonlySet<Scope | '*:*'>
+/**
+ * What a client or an API user was given: single scopes, or `*:*`, which is all that a Developer may do. Managing people,
+ * the product's settings and its end must be given by name.
+ */
+export type ScopeGrant = ReadonlySet<GrantedScope>
+export type GrantedScope = Scope | typeof everyScope
 
 export const everyScope = '*:*'
 
@@ -146,7 +150,28 @@ export function isScope(text: string): text is Scope {
 }
 
 export function grants(grant: ScopeGrant, scope: Scope): boolean {
-  return grant.has(everyScope) || grant.has(scope)
+  return grant.has(scope) || (grant.has(everyScope) && roleMay('Developer', scope))
+}
+
+/** All that a role or a grant allows. */
+export function rightsOf(of: Role | ScopeGrant): ReadonlySet<Scope> {
+  return new Set(scopes.filter((scope) => (typeof of === 'string' ? roleMay(of, scope) : grants(of, scope))))
+}
+
+/** Whether who has `mine` may give `theirs`, or change who has them: nobody gives more than they have. */
+export function covers(mine: ReadonlySet<Scope>, theirs: ReadonlySet<Scope>): boolean {
+  return [...theirs].every((scope) => mine.has(scope))
+}
+
+/**
+ * Scopes as clients send them: a list, or text with spaces or commas between them; `none` is no scope at all.
+ * @returns the first name that is no scope, when there is one
+ */
+export function readScopes(value: unknown): ScopeGrant | { readonly unknown: string } {
+  const words = (Array.isArray(value) ? value : String(value ?? '').split(/[\s,]+/)).map(String)
+  const names = words.filter((word) => word !== '' && word !== 'none')
+  const wrong = names.find((name) => name !== everyScope && !isScope(name))
+  return wrong === undefined ? new Set(names as GrantedScope[]) : { unknown: wrong }
 }
 
 export function isTeamRole(text: unknown): text is TeamRole {

@@ -3,6 +3,7 @@
  * check of a request never touches the database.
  */
 import { hash as hashOf, randomBytes } from 'node:crypto'
+import { newId } from '../store/id.ts'
 import type { Store } from '../store/store.ts'
 
 export interface TokenInfo {
@@ -16,6 +17,8 @@ export interface TokenInfo {
   readonly createdAt: number
   /** The first characters of the token. */
   readonly hint: string
+  /** An access token and the refresh tokens that came with and of it have the same; null for one that stands alone. */
+  readonly family: string | null
 }
 
 export interface IssuedToken {
@@ -51,6 +54,7 @@ export class Tokens {
         expiresAt: row.expires_at,
         createdAt: row.created_at,
         hint: row.hint,
+        family: row.family,
       })
     }
     return tokens
@@ -62,12 +66,13 @@ export class Tokens {
     client: string,
     lifetime: number | null,
     kind: TokenInfo['kind'] = 'access',
+    family: string | null = null,
   ): Promise<IssuedToken> {
     const token = randomBytes(20).toString('hex')
     const now = this.#now()
     const expiresAt = lifetime === null ? null : now + lifetime
     const hash = digest(token)
-    const info = { hash, userId, client, kind, expiresAt, createdAt: now, hint: token.slice(0, hintLength) }
+    const info = { hash, userId, client, kind, expiresAt, createdAt: now, hint: token.slice(0, hintLength), family }
     await this.#makeRoom(userId)
     await this.#store.db
       .insertInto('access_tokens')
@@ -79,10 +84,22 @@ export class Tokens {
         client,
         created_at: now,
         expires_at: expiresAt,
+        family,
       })
       .execute()
     this.#put(info)
     return { token, expiresAt }
+  }
+
+  /** An access token, and a refresh token with which to get others. @param family of the refresh token that was used */
+  async issuePair(
+    userId: string,
+    client: string,
+    lifetimes: { readonly access: number | null; readonly refresh: number },
+    family = newId(),
+  ): Promise<{ access: IssuedToken; refresh: IssuedToken }> {
+    const access = await this.issue(userId, client, lifetimes.access, 'access', family)
+    return { access, refresh: await this.issue(userId, client, lifetimes.refresh, 'refresh', family) }
   }
 
   /** What a token is; undefined when it is unknown, revoked or expired. From memory alone. */
@@ -107,16 +124,51 @@ export class Tokens {
       .reverse()
   }
 
-  /** @returns false when there was no such token */
+  /** Ends a token and those that came with it. @returns false when there was no such token */
   async revoke(token: string): Promise<boolean> {
-    const key = digest(token)
-    if (!this.#byHash.has(key)) return false
-    await this.#remove([key])
+    const info = this.#byHash.get(digest(token))
+    if (!info) return false
+    await this.revokeFamily(info)
     return true
   }
 
-  async revokeAll(userId: string): Promise<void> {
-    await this.#remove([...(this.#hashesOf.get(userId) ?? [])])
+  async revokeFamily({ hash, userId, family }: TokenInfo): Promise<void> {
+    const keys = family === null ? [hash] : [...(this.#hashesOf.get(userId) ?? [])]
+    await this.#remove(keys.filter((key) => key === hash || this.#byHash.get(key)?.family === family))
+  }
+
+  /**
+   * Uses a refresh token up: it is good once, and who of two comes second has lost it.
+   * @returns undefined when it is not good, or not of this client
+   */
+  async useRefresh(token: string, client: string): Promise<TokenInfo | undefined> {
+    const info = this.check(token, 'refresh')
+    if (info?.client !== client) return undefined
+    this.#byHash.delete(info.hash)
+    await this.#remove([info.hash])
+    this.#hashesOf.get(info.userId)?.delete(info.hash)
+    return info
+  }
+
+  /** What is known of a token that is good, of either kind: for who wants to end it. */
+  find(token: string): TokenInfo | undefined {
+    return this.check(token) ?? this.check(token, 'refresh')
+  }
+
+  /** All of a user's tokens, of either kind. @param except one that stays */
+  async revokeAll(userId: string, except?: TokenInfo): Promise<void> {
+    await this.#remove([...(this.#hashesOf.get(userId) ?? [])].filter((key) => key !== except?.hash))
+  }
+
+  /** Those that a client was given, of whichever user: the client is gone, or has another secret. */
+  async revokeOfClient(client: string): Promise<void> {
+    await this.#remove([...this.#byHash.values()].filter((info) => info.client === client).map(({ hash }) => hash))
+  }
+
+  /** The user is gone, and with their row in the store these of theirs. */
+  forgetUser(userId: string): void {
+    for (const key of this.#hashesOf.get(userId) ?? []) this.#byHash.delete(key)
+    this.#hashesOf.delete(userId)
   }
 
   async #makeRoom(userId: string): Promise<void> {
@@ -133,7 +185,13 @@ export class Tokens {
 
   async #remove(keys: readonly string[]): Promise<void> {
     if (keys.length === 0) return
-    await this.#store.db.deleteFrom('access_tokens').where('hash', 'in', keys).execute()
+    // A statement has room for so many parameters only.
+    for (let at = 0; at < keys.length; at += 500) {
+      await this.#store.db
+        .deleteFrom('access_tokens')
+        .where('hash', 'in', keys.slice(at, at + 500))
+        .execute()
+    }
     for (const key of keys) {
       const info = this.#byHash.get(key)
       this.#byHash.delete(key)

@@ -85,6 +85,11 @@ export class Users {
     return this.#byId.size
   }
 
+  /** In the order in which they came. */
+  people(): User[] {
+    return [...this.#byId.values()].filter(({ kind }) => kind === 'person')
+  }
+
   administrators(): User[] {
     return [...this.#byId.values()].filter(({ administrator }) => administrator)
   }
@@ -153,6 +158,11 @@ export class Users {
     if (!before) return
     this.#idByName.delete(before.username)
     this.#put({ ...before, username: name })
+  }
+
+  /** @throws IdentityError 'bad-password' when it would not be taken */
+  checkPassword(password: string): void {
+    checkPassword(password, false)
   }
 
   async setPassword(id: string, password: string, { anyPassword = false } = {}): Promise<void> {

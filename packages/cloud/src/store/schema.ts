@@ -52,6 +52,8 @@ export interface AccessTokenTable {
   client: string
   created_at: number
   expires_at: number | null
+  /** What an access token and its refresh tokens have in common. */
+  family: string | null
 }
 
 export interface DeviceTable {

@@ -9,30 +9,24 @@ import type { ApiServer } from '../schemas.ts'
 
 /** Lists, with the shape that clients dereference (cloud-api.md 1.7 to 1.11). */
 const emptyLists: Readonly<Record<string, unknown>> = {
-  '/v1/products': { products: [] },
-  '/v1/user/products': { products: [] },
-  '/v1/orgs': { organizations: [] },
   '/v1/libraries': { data: [] },
   '/v1/ledgers': { ledger_definitions: [], meta: { page: 1, per_page: 25, total: 0, total_pages: 0 } },
   '/v1/logic/functions': { logic_functions: [] },
   '/v1/secrets': { secrets: [] },
-  '/v1/clients': { ok: true, clients: [] },
   '/v1/user/service_agreements': { data: [] },
 }
 
 /** The first part of a path behind `/v1/`, and what the family is called. */
 const families: Readonly<Record<string, string>> = {
-  products: 'products',
-  orgs: 'organizations',
+  products: 'such part of products',
+  orgs: 'such part of organizations',
   libraries: 'libraries',
   ledgers: 'ledgers',
   logic: 'logic functions',
   secrets: 'secrets',
   env: 'environment variables',
-  clients: 'OAuth clients of users',
   diagnostics: 'diagnostics',
   sims: 'SIM management',
-  serial_numbers: 'serial numbers',
   user: 'such setting of users',
 }
 

@@ -97,6 +97,9 @@ export async function up(db: Kysely<unknown>, _types: ColumnTypes): Promise<void
     .execute()
   await db.schema.alterTable('users').addColumn('product_id', 'integer').execute()
 
+  // An access token and the refresh tokens that came with and of it end together.
+  await db.schema.alterTable('access_tokens').addColumn('family', 'text').execute()
+
   await db.schema
     .createTable('team_members')
     .addColumn('product_id', 'integer', (c) => c.notNull())
