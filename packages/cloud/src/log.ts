@@ -1,8 +1,14 @@
 /** The cloud's log: one JSON object a line, on standard error, so that standard output stays with the starter. */
-import { type Logger, pino } from 'pino'
+import { type DestinationStream, type Logger, pino } from 'pino'
 
-/** @param level 'fatal', 'error', 'warn', 'info', 'debug', 'trace' or 'silent' */
-export function createLogger(level = 'info'): Logger {
+/**
+ * @param level 'fatal', 'error', 'warn', 'info', 'debug', 'trace' or 'silent'
+ * @param destination standard error unless given
+ */
+export function createLogger(
+  level = 'info',
+  destination: DestinationStream = pino.destination({ dest: 2, sync: true }),
+): Logger {
   return pino(
     {
       level,
@@ -13,6 +19,6 @@ export function createLogger(level = 'info'): Logger {
       redact: ['password', '*.password', 'token', '*.token', 'req.headers.authorization'],
       serializers: { error: pino.stdSerializers.err },
     },
-    pino.destination({ dest: 2, sync: true }),
+    destination,
   )
 }

@@ -12,7 +12,7 @@ export const answerSchemas = {
       ok: Type.Optional(Type.Literal(false)),
       error: Text,
       error_description: Type.Optional(Text),
-      errors: Type.Optional(Type.Array(Text)),
+      errors: Type.Optional(Type.Array(Type.Union([Text, Type.Object({ message: Text })]))),
       info: Type.Optional(Text),
       request_id: Type.Optional(
         Type.String({ description: 'Of server errors: with it the line in the log can be found' }),
@@ -97,7 +97,12 @@ const otherTypes: readonly (readonly [RegExp, string])[] = [
   [/^\/v1\/(binaries\/|firmware\/device-os\/)|\/binary$/, 'application/octet-stream'],
 ]
 
+interface Body {
+  content?: Record<string, { schema?: { properties?: object } }>
+}
+
 interface Operation {
+  requestBody?: Body
   operationId?: string
   responses?: unknown
 }
@@ -107,11 +112,13 @@ const ref = (name: AnswerName) => ({ $ref: `#/components/schemas/${name}` })
 /** The document with what each operation answers. */
 export function answersOf<T extends object>(document: T): T {
   const { paths = {} } = document as { paths?: Record<string, Record<string, Operation>> }
+  const ids = new Set<string>()
   for (const [path, item] of Object.entries(paths)) {
     for (const method of ['get', 'put', 'post', 'patch', 'delete', 'head'] as const) {
       const operation = item[method]
       if (!operation) continue
-      operation.operationId ??= `${method}${path.replace(/[^a-zA-Z0-9]+/g, '_')}`
+      addFiles(operation.requestBody)
+      operation.operationId ??= unused(`${method}${path.replace(/[^a-zA-Z0-9]+/g, '_')}`, ids)
       operation.responses = {
         200: success(method, path),
         default: { description: 'An error', content: { 'application/json': { schema: ref('Error') } } },
@@ -119,6 +126,21 @@ export function answersOf<T extends object>(document: T): T {
     }
   }
   return document
+}
+
+function unused(id: string, ids: Set<string>): string {
+  if (ids.has(id)) return unused(`${id}_`, ids)
+  ids.add(id)
+  return id
+}
+
+/** What an upload has besides its fields. */
+function addFiles(body: Body | undefined): void {
+  const upload = body?.content?.['multipart/form-data']
+  if (!upload) return
+  const description = 'One file or more, under any names; a file name may be a path in the project'
+  const file = { type: 'string', format: 'binary', description }
+  upload.schema = { ...upload.schema, properties: { ...upload.schema?.properties, file } }
 }
 
 function success(method: string, path: string): object {

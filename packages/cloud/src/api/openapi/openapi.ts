@@ -13,6 +13,10 @@ import { answersOf, components } from './answers.ts'
 import { summaryOf } from './summaries.ts'
 import { tagOf, tags } from './tags.ts'
 
+/** The page loads nothing from elsewhere, also over plain HTTP, where asking for HTTPS would break it. */
+const policy =
+  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; frame-ancestors 'self'; base-uri 'none'"
+
 /** To be called before any route is registered, as it collects them. */
 export async function describeApi(app: ApiServer, { options }: ApiContext): Promise<void> {
   await app.register(swagger, {
@@ -57,7 +61,8 @@ export async function describeApi(app: ApiServer, { options }: ApiContext): Prom
     await scope.register(swaggerUi, {
       routePrefix: '/docs',
       staticCSP: true,
-      uiConfig: { docExpansion: 'none', deepLinking: true, displayRequestDuration: true },
+      transformStaticCSP: () => policy,
+      uiConfig: { validatorUrl: 'none', docExpansion: 'none', deepLinking: true, displayRequestDuration: true },
       theme: { title: 'Aloe: HTTP API' },
     })
   })
@@ -73,6 +78,7 @@ function documented(schema: FastifySchema | undefined, url: string, { method, co
   const types = ['application/json', 'application/x-www-form-urlencoded']
   return {
     ...schema,
+    ...parametersOf(schema?.params, url),
     summary: schema?.summary ?? summaryOf(verb, url),
     description: schema?.description ?? wordsFor(access),
     tags: [...(schema?.tags ?? [tagOf(url)])],
@@ -80,6 +86,16 @@ function documented(schema: FastifySchema | undefined, url: string, { method, co
     ...(takesBody &&
       schema?.body !== undefined && { consumes: takesFiles ? [...types, 'multipart/form-data'] : types }),
   }
+}
+
+/** Every parameter of the path, also where the route's schema has none. */
+function parametersOf(params: unknown, url: string): { params?: object } {
+  const names = [...url.matchAll(/:(\w+)/g)].map(([, name = '']) => name)
+  if (url.endsWith('*')) names.push('*')
+  if (names.length === 0) return {}
+  const { properties: own = {} } = (params ?? {}) as { properties?: Record<string, object> }
+  const properties = Object.fromEntries(names.map((name) => [name, own[name] ?? { type: 'string' }]))
+  return { params: { type: 'object', properties, required: names } }
 }
 
 function wordsFor(access: Access): string {
