@@ -25,6 +25,7 @@ import { Products } from './products/products.ts'
 import { openStore } from './store/store.ts'
 import { loadCatalogue } from './updates/catalogue.ts'
 import { startUpdates, type UpdateLimits } from './updates/updates.ts'
+import { Vitals } from './vitals/vitals.ts'
 
 export interface CloudOptions {
   /** Holds the database, and the server's keys in `keys/`; made when absent. */
@@ -48,6 +49,8 @@ export interface CloudOptions {
    * ("10.1.0.0/16"). None unless told otherwise.
    */
   readonly allowPrivateWebhooks?: boolean | readonly string[]
+  /** With which `GET /metrics` may be read, besides the tokens of administrators. */
+  readonly metricsToken?: string
   /** Folders of Device OS releases. */
   readonly releases: readonly string[]
   /** A pino level; 'info' unless told otherwise. */
@@ -60,6 +63,8 @@ export interface CloudOptions {
     readonly integrations?: Partial<IntegrationLimits>
     /** What is kept for clients that come back to an event stream. */
     readonly eventLog?: Partial<EventLogLimits>
+    /** Milliseconds that vitals are kept; a month unless given. */
+    readonly vitalsRetention?: number
   }
 }
 
@@ -182,6 +187,13 @@ async function open(
     openEnrolment: options.openEnrolment ?? false,
     ...(limits.gateway && { limits: limits.gateway }),
   })
+  const vitals = new Vitals({
+    store,
+    onError: (error) => log.error({ error }, 'vitals of devices could not be stored'),
+    ...(limits.vitalsRetention !== undefined && { retention: limits.vitalsRetention }),
+  })
+  closers.push(() => vitals.close())
+  gateway.observe({ vitals: (deviceId, payload, updatedAt) => vitals.record({ deviceId, payload, updatedAt }) })
   const updates = await startUpdates({
     store,
     registry,
@@ -207,6 +219,8 @@ async function open(
     integrations,
     bus,
     streams,
+    eventLog,
+    vitals,
     gateway,
     updates,
     compiler,
@@ -224,6 +238,7 @@ async function open(
       ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
       ...(options.https && { https: await certificate(options.https) }),
       ...(limits.api && { limits: limits.api }),
+      ...(options.metricsToken !== undefined && { metricsToken: options.metricsToken }),
     },
   })
   closers.push(() => api.close())
