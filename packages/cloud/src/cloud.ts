@@ -21,6 +21,7 @@ import { type IntegrationLimits, Integrations } from './integrations/integration
 import { webhookMetrics } from './integrations/metrics.ts'
 import { openServerKeys } from './keys.ts'
 import { createLogger } from './log.ts'
+import { watchProducts } from './products/product-watch.ts'
 import { Products } from './products/products.ts'
 import { openStore } from './store/store.ts'
 import { loadCatalogue } from './updates/catalogue.ts'
@@ -44,13 +45,13 @@ export interface CloudOptions {
   readonly openEnrolment?: boolean
   /** PEM files, by path. */
   readonly https?: { readonly cert: string; readonly key: string }
+  /** With which `GET /metrics` may be read, besides the tokens of administrators. */
+  readonly metricsToken?: string
   /**
    * Webhooks may go to private, loopback and link-local addresses: true for all, or networks and addresses
    * ("10.1.0.0/16"). None unless told otherwise.
    */
   readonly allowPrivateWebhooks?: boolean | readonly string[]
-  /** With which `GET /metrics` may be read, besides the tokens of administrators. */
-  readonly metricsToken?: string
   /** Folders of Device OS releases. */
   readonly releases: readonly string[]
   /** A pino level; 'info' unless told otherwise. */
@@ -194,6 +195,14 @@ async function open(
   })
   closers.push(() => vitals.close())
   gateway.observe({ vitals: (deviceId, payload, updatedAt) => vitals.record({ deviceId, payload, updatedAt }) })
+  // Before the updates: they ask which version a device runs.
+  watchProducts({
+    products,
+    registry,
+    gateway,
+    log,
+    inTeam: (product, userId) => identity.teams.roleOf(product, userId) !== undefined,
+  })
   const updates = await startUpdates({
     store,
     registry,

@@ -4,18 +4,20 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { pino } from 'pino'
 import { type Bus, createLocalBus } from '../bus/bus.ts'
-import { systemClock } from '../clock.ts'
 import { LiveCatalogue } from '../catalogue/live-catalogue.ts'
+import { systemClock } from '../clock.ts'
 import type { CompileRequest, CompileResult } from '../compiler/compiler.ts'
 import { DeviceRegistry } from '../devices/registry.ts'
 import { EventLog } from '../events/event-log.ts'
 import { EventStreams } from '../events/event-streams.ts'
-import type { GatewayStatistics, RequestResult, VariableValue } from '../gateway/gateway.ts'
+import type { DeviceObserver, GatewayStatistics, RequestResult, VariableValue } from '../gateway/gateway.ts'
 import { Identity } from '../identity/identity.ts'
-import { Integrations } from '../integrations/integrations.ts'
 import type { User } from '../identity/users.ts'
-import { Products } from '../products/products.ts'
+import { Integrations } from '../integrations/integrations.ts'
+import { watchProducts } from '../products/product-watch.ts'
+import { type ProductRecord, Products } from '../products/products.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { loadCatalogue } from '../updates/catalogue.ts'
 import { type FixtureRelease, writeReleaseFolder } from '../updates/catalogue-fixture.ts'
@@ -31,6 +33,7 @@ import type { ApiOptions } from './services.ts'
 export class FakeGateway {
   readonly online = new Set<string>()
   readonly log: unknown[][] = []
+  readonly #observers = new Set<DeviceObserver>()
   answerCall: (id: string, name: string, argument: string) => RequestResult<number> = () => ({ ok: true, value: 0 })
   variables = new Map<string, VariableValue>()
   onDescribe: (id: string) => void = () => undefined
@@ -70,6 +73,16 @@ export class FakeGateway {
   }
   ownerChanged(id: string): void {
     this.log.push(['owner', id])
+  }
+  observe(observer: DeviceObserver): () => void {
+    this.#observers.add(observer)
+    return () => this.#observers.delete(observer)
+  }
+  /** The device has connected: who watches is told. */
+  connect(id: string): void {
+    this.online.add(id)
+    const hello = { productId: 0xffff, productVersion: 0xffff, flags: 0, platformId: 43 }
+    for (const observer of this.#observers) observer.online?.(id, hello)
   }
 }
 
@@ -203,6 +216,8 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   const vitals = new Vitals({ store, onError: fail })
   const integrations = await Integrations.open({ store, bus, onError: fail, allowPrivate: true })
   const gateway = new FakeGateway()
+  const inTeam = (product: ProductRecord, userId: string) => identity.teams.roleOf(product, userId) !== undefined
+  watchProducts({ products, registry, gateway, inTeam, log: pino({ level: 'silent' }) })
   const membership = () => undefined
   const updates = new FakeUpdates(
     gateway,

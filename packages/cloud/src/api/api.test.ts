@@ -418,8 +418,8 @@ describe('the REST API', () => {
 
     it('says what is not there: 501 for what Particle has, 404 for the rest', async () => {
       for (const [method, path] of [
-        ['GET', '/v1/products/1/firmware'],
-        ['POST', '/v1/integrations'],
+        ['GET', '/v1/products/1/config'],
+        ['GET', '/v1/secrets/NAME'],
         ['GET', '/v1/sims'],
         ['PATCH', '/v1/env'],
       ] as const) {

@@ -45,7 +45,10 @@ export function createContext(deps: ApiDeps): ApiContext {
     publicUrl,
     device(request, idOrName) {
       const device = deps.registry.find(idOrName, userOf(request).id)
-      if (!device) throw unknownDevice(publicUrl(request))
+      const { caller } = request
+      // A customer is one of a single product (cloud-api.md 5.1).
+      const elsewhere = caller?.kind === 'customer' && device?.memberOf !== caller.productId
+      if (!device || elsewhere) throw unknownDevice(publicUrl(request))
       return device
     },
     productDevice(request, id) {

@@ -2,6 +2,7 @@
 import { platformById } from '@aloe/firmware'
 import type { DeviceRecord } from '../devices/device.ts'
 import { type ApiContext, iso } from './context.ts'
+import { membershipJson } from './product-json.ts'
 
 export function deviceJson(device: DeviceRecord, context: ApiContext): Record<string, unknown> {
   const { gateway, identity } = context
@@ -26,18 +27,19 @@ export function deviceJson(device: DeviceRecord, context: ApiContext): Record<st
     functions: device.functions,
     variables: device.variables,
     status: device.status,
-    serial_number: null,
+    serial_number: device.serialNumber,
     iccid: device.describe?.iccid ?? null,
     last_iccid: device.describe?.iccid ?? null,
     imei: device.describe?.imei ?? null,
     system_firmware_version: target,
     current_build_target: target,
-    pinned_build_target: null,
+    pinned_build_target: device.pinnedBuildTarget,
     default_build_target:
       device.platformId === null ? null : (context.catalogue.release('latest', device.platformId)?.version ?? null),
     firmware_updates_enabled: device.updatesEnabled,
     firmware_updates_forced: device.updatesForced,
     device_protection: { status: device.describe?.protectedState === true ? 'active' : 'disabled' },
+    ...membershipJson(device, context),
   }
 }
 

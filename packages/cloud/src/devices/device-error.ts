@@ -18,3 +18,5 @@ export type DeviceErrorCode =
   | 'bad-id'
   | 'bad-key'
   | 'bad-serial-number'
+  | 'too-many'
+  | 'decided'

@@ -1,15 +1,19 @@
-/** `PUT /v1/devices/:id`: with files it flashes, without it changes the device (cloud-api.md 1.3 and 1.6). */
-import { Type } from 'typebox'
+/**
+ * `PUT` of a device, one's own or a product's: with files it flashes, without it changes the device (cloud-api.md 1.3
+ * and 1.6).
+ */
+import type { FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
 import type { DeviceRecord } from '../../devices/device.ts'
-import { owner } from '../access.ts'
-import { userOf } from '../authentication.ts'
+import { actorOf } from '../../identity/caller.ts'
 import type { UploadedPart } from '../bodies.ts'
 import type { ApiContext } from '../context.ts'
+import { type DeviceForm, deviceForms } from '../device-forms.ts'
 import { deviceOsVersion } from '../device-json.ts'
-import { ApiError, badRequest, notImplemented, timedOut } from '../errors.ts'
+import { ApiError, badRequest, forbidden, notImplemented, timedOut } from '../errors.ts'
 import { type ApiServer, OptionalText, pathOf } from '../schemas.ts'
 import { compileFailed, sourceFiles, targetOf } from './binaries.ts'
-import { changeDevice, DeviceChanges } from './devices.ts'
+import { changeDevice, changeProductDevice, DeviceChanges, ProductDeviceFields } from './change-device.ts'
 
 const FlashFields = Type.Object({
   build_target_version: OptionalText(64),
@@ -19,38 +23,56 @@ const FlashFields = Type.Object({
 })
 
 export function flashRoutes(app: ApiServer, context: ApiContext): void {
-  const { gateway, updates, compiler } = context
+  const { updates, compiler } = context
 
-  app.put(
-    '/v1/devices/:id',
-    {
-      schema: { params: pathOf('id'), body: Type.Intersect([DeviceChanges, FlashFields]) },
-      config: { upload: true, access: owner('devices:update') },
-    },
-    async (request) => {
-      const device = context.device(request, request.params.id)
-      const { body, upload } = request
-      if (upload.length === 0) {
+  for (const form of deviceForms(context)) {
+    app.put(
+      form.path,
+      {
+        schema: { params: pathOf('id'), body: Type.Intersect([DeviceChanges, ProductDeviceFields, FlashFields]) },
+        config: { upload: true, access: form.access('devices:update') },
+      },
+      async (request) => {
+        const { body, upload } = request
+        if (upload.length > 0) return flash(request, form)
         if (request.isMultipart() && Object.keys(body).length === 0) throw badRequest('There is no file in the request')
         if (body.app !== undefined || body.app_id !== undefined) throw notImplemented('applications by name')
-        return changeDevice(device, body, context)
-      }
-      // Before anything is compiled for a device that cannot take it. One that restarts in the middle of an update can.
-      if (!gateway.isOnline(device.id) && !updates.active(device.id)) throw timedOut()
-      const binary = binaryOf(upload, body.file_type)
-      const file = binary ?? (await compileFor(device, upload, body.build_target_version))
-      const result = await updates.flash(device.id, file, userOf(request).id)
-      if (!result.ok) throw new ApiError(result.status, { ok: false, error: result.error, errors: [result.error] })
-      return binary
-        ? { ok: true, id: device.id, status: 'Update started' }
-        : { ok: true, id: device.id, message: 'Update started' }
-    },
-  )
+        if (form.ofProduct) return changeProductDevice(request, request.params.id, body, context)
+        return changeDevice(request, form.device(request), body, context)
+      },
+    )
+  }
+
+  async function flash(request: FastifyRequest, form: DeviceForm) {
+    const device = form.device(request)
+    const { upload } = request
+    const body = request.body as Static<typeof FlashFields>
+    checkDevelopment(device, form)
+    // Before anything is compiled for a device that cannot take it. One that restarts in the middle of an update can.
+    if (!updates.reachable(device.id)) throw timedOut()
+    const binary = binaryOf(upload, body.file_type)
+    const file = binary ?? (await compileFor(device, upload, body.build_target_version))
+    const result = await updates.flash(device.id, file, actorOf(request.caller).id ?? '')
+    if (!result.ok) throw new ApiError(result.status, { ok: false, error: result.error, errors: [result.error] })
+    context.audit(request, 'device.flash', device.id, { bytes: file.length })
+    return binary
+      ? { ok: true, id: device.id, status: 'Update started' }
+      : { ok: true, id: device.id, message: 'Update started' }
+  }
+
+  /** The owner of a product's device flashes it when the product says that it is for development (cloud-api.md 5.4). */
+  function checkDevelopment(device: DeviceRecord, form: DeviceForm): void {
+    const member = form.ofProduct ? undefined : context.products.devices.of(device.id)
+    if (!member || member.development) return
+    throw forbidden(
+      `The device belongs to product ${member.productId}: mark it as a development device, or flash it through the product`,
+    )
+  }
 
   async function compileFor(device: DeviceRecord, upload: readonly UploadedPart[], version: string | undefined) {
     if (device.platformId === null) throw badRequest('The device has not said yet which platform it is')
     const asked = targetOf(version)
-    const target = asked.target ?? deviceOsVersion(device, context)
+    const target = asked.target ?? device.pinnedBuildTarget ?? deviceOsVersion(device, context)
     if (target === undefined) {
       const runs = device.systemVersion === null ? 'not known yet' : `module version ${device.systemVersion}`
       throw badRequest(
