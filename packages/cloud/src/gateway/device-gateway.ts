@@ -222,6 +222,8 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     for (const subscription of connection.session?.subscriptions ?? []) this.subscribed(connection, subscription)
     // Otherwise the device has been cut off before it could say it, and still will.
     if (connection.systemDescribed) this.#reports.resumed(connection)
+    // Before Device OS 2.0 it waits to be asked, and the question may have been lost with the last process.
+    else if ((hello.flags & helloFlag.deviceInitiatedDescribe) === 0) this.#reports.ask(connection)
   }
 
   #online(connection: DeviceConnection, hello: Hello, resumed: boolean): void {

@@ -136,8 +136,8 @@ export class DeviceReports {
 
   /** The device goes on in a session in which it has described itself: what is known of it holds. */
   resumed(connection: DeviceConnection): void {
-    const { deviceId, safeMode, session } = connection
-    const { registry, now, observers } = this.#context
+    const { deviceId, safeMode } = connection
+    const { registry, observers } = this.#context
     if (!safeMode) registry.recordStatus(deviceId, 'normal')
     connection.safeModeAnnounced = safeMode
     const describe = registry.get(deviceId)?.describe
@@ -145,8 +145,14 @@ export class DeviceReports {
       for (const observer of observers) observer.described?.(deviceId, describe, safeMode)
       return
     }
-    session?.requestDescribe('system', now(), requestTimeouts.describe)
-    session?.requestDescribe('application', now(), requestTimeouts.describe)
+    this.ask(connection)
+  }
+
+  /** Asks the device for what it would not say by itself. */
+  ask(connection: DeviceConnection): void {
+    const { now } = this.#context
+    connection.session?.requestDescribe('system', now(), requestTimeouts.describe)
+    connection.session?.requestDescribe('application', now(), requestTimeouts.describe)
   }
 
   /** What the device says of its modules, its application or its health. */
