@@ -142,8 +142,7 @@ function findRelease(catalogue: Catalogue, { platformId, target }: CompileReques
     return `There is no Device OS ${target.slice(0, 50)} for this platform here; there are: ${known || 'none'}.`
   }
   return (
-    releases.find(({ state, prerelease }) => state === 'ga' && !prerelease) ??
-    releases[0] ??
+    (target === 'latest' ? catalogue.release('latest', platformId) : catalogue.defaultRelease(platformId)) ??
     'This cloud has no Device OS release to compile for; start it with release folders (aloe device-os build).'
   )
 }

@@ -34,34 +34,54 @@ export function deviceOsCatalogueRoutes(app: ApiServer, context: ApiContext): vo
   const { catalogue } = context
   const url = '/v1/aloe/device-os'
 
-  app.post(url, { schema: { body: ImportBody }, config: { access: administrators, upload: true } }, async (request) => {
-    const { upload, body } = request
-    if (upload.length === 0) throw badRequest('There is no file in the request: send modules (.bin) or archives (.zip)')
-    const { release, notes, from = upload[0]?.filename ?? '' } = body
-    const state = readState(body.state)
-    const report = await catalogue.import(uploadedSources(upload), {
-      from,
-      ...(release !== undefined && { release: release.replace(/^v/, '') }),
-      ...(state && { state }),
-      ...(notes !== undefined && { notes }),
-    })
-    const releases = [...new Set(report.imported.map((module) => `${module.release} ${module.platform}`))]
-    if (releases.length > 0) {
-      context.audit(request, 'device-os.import', from, {
-        modules: report.imported.length,
-        releases: releases.slice(0, 50),
+  app.post(
+    url,
+    {
+      schema: { summary: 'Import Device OS releases', body: ImportBody },
+      config: { access: administrators, upload: true },
+    },
+    async (request) => {
+      const { upload, body } = request
+      if (upload.length === 0)
+        throw badRequest('There is no file in the request: send modules (.bin) or archives (.zip)')
+      const { release, notes, from = upload[0]?.filename ?? '' } = body
+      const state = readState(body.state)
+      const report = await catalogue.import(uploadedSources(upload), {
+        from,
+        ...(release !== undefined && { release: release.replace(/^v/, '') }),
+        ...(state && { state }),
+        ...(notes !== undefined && { notes }),
       })
-    }
-    return { ok: report.refused.length === 0, ...report }
-  })
+      const releases = [...new Set(report.imported.map((module) => `${module.release} ${module.platform}`))]
+      if (releases.length > 0) {
+        context.audit(request, 'device-os.import', from, {
+          modules: report.imported.length,
+          releases: releases.slice(0, 50),
+        })
+      }
+      return { ok: report.refused.length === 0, ...report }
+    },
+  )
 
-  app.get(url, { schema: { querystring: PlatformQuery }, config: { access: administrators } }, async (request) =>
-    listReleases(catalogue, platformOf(request.query.platform)?.id),
+  app.get(
+    url,
+    {
+      schema: { summary: 'The catalogue of Device OS releases', querystring: PlatformQuery },
+      config: { access: administrators },
+    },
+    async (request) => listReleases(catalogue, platformOf(request.query.platform)?.id),
   )
 
   app.get(
     `${url}/:version`,
-    { schema: { params: pathOf('version'), querystring: PlatformQuery }, config: { access: administrators } },
+    {
+      schema: {
+        summary: 'A release of the catalogue with its modules',
+        params: pathOf('version'),
+        querystring: PlatformQuery,
+      },
+      config: { access: administrators },
+    },
     async (request) => {
       const { version } = request.params
       const releases = describeRelease(catalogue, version, platformOf(request.query.platform)?.id)
@@ -72,7 +92,10 @@ export function deviceOsCatalogueRoutes(app: ApiServer, context: ApiContext): vo
 
   app.put(
     `${url}/:version`,
-    { schema: { params: pathOf('version'), body: Changes }, config: { access: administrators } },
+    {
+      schema: { summary: 'Set state, notes or default of a release', params: pathOf('version'), body: Changes },
+      config: { access: administrators },
+    },
     async (request) => {
       const { version } = request.params
       const { body } = request
@@ -103,7 +126,10 @@ export function deviceOsCatalogueRoutes(app: ApiServer, context: ApiContext): vo
 
   app.delete(
     `${url}/:version`,
-    { schema: { params: pathOf('version'), querystring: PlatformQuery }, config: { access: administrators } },
+    {
+      schema: { summary: 'Remove an imported release', params: pathOf('version'), querystring: PlatformQuery },
+      config: { access: administrators },
+    },
     async (request) => {
       const { version } = request.params
       const platforms = await asAnswer(catalogue.remove(version, platformOf(request.query.platform)?.id))

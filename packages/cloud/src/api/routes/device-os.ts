@@ -31,8 +31,10 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
     const { query } = request
     const platformId = readInteger(query.platform_id)
     const internal = readInteger(query.internal_version)
-    const all = versionsOf(catalogue.releases(platformId)).filter(
-      ({ systemVersion }) => internal === undefined || systemVersion === internal,
+    const all = versionsOf(
+      catalogue
+        .releases(platformId)
+        .filter((release) => hasSystem(release) && (internal === undefined || release.systemVersion === internal)),
     )
     const perPage = Math.min(Math.max(readInteger(query.per_page) ?? defaultPage, 1), largestPage)
     const page = Math.max(readInteger(query.page) ?? 1, 1)
@@ -75,11 +77,11 @@ export function deviceOsRoutes(app: ApiServer, context: ApiContext): void {
   )
 
   app.get('/v1/build_targets', { config: { access: anyone } }, async () => {
-    const releases = catalogue.releases()
+    const releases = catalogue.releases().filter(hasSystem)
     const platformIds = [...new Set(releases.map(({ platformId }) => platformId))].sort((a, b) => a - b)
     return {
       targets: versionsOf(releases).map(({ version }) => {
-        const same = catalogue.platformsOf(version)
+        const same = catalogue.platformsOf(version).filter(hasSystem)
         return {
           platforms: same.map(({ platformId }) => platformId),
           prereleases: same.filter(({ prerelease }) => prerelease).map(({ platformId }) => platformId),
@@ -110,6 +112,11 @@ function isKnown(request: FastifyRequest, reply: FastifyReply, etag: string): bo
   reply.header('etag', etag).header('cache-control', 'public, max-age=31536000, immutable')
   const tags = request.headers['if-none-match']?.split(',').map((tag) => tag.trim().replace(/^W\//, ''))
   return tags?.some((tag) => tag === etag || tag === '*') ?? false
+}
+
+/** Of a release only a bootloader may have been imported: that is nothing to compile for or update to. */
+function hasSystem({ files }: CatalogueRelease): boolean {
+  return files.some((file) => file.function === 'system_part' || file.function === 'mono_firmware')
 }
 
 /** One release for each version, in their order. */
