@@ -55,7 +55,7 @@ function confinement(sources: SourceSet): Plugin {
     setup(setup) {
       setup.onResolve({ filter: /.*/ }, ({ path, importer, kind }) => {
         if (kind === 'entry-point') return { path: sources.entry, namespace }
-        const resolution = resolveImport(sources.files, importer, path)
+        const resolution = resolveImport(sources.files, importer, path, sources.libraries)
         if (resolution.kind === 'file') return { path: resolution.path, namespace }
         if (resolution.kind === 'device-os') return { path: 'device-os', external: true, sideEffects: false }
         return { errors: [{ text: resolution.reason }] }

@@ -56,6 +56,33 @@ describe('the compile service', () => {
   })
   after(() => rm(root, { recursive: true, force: true }))
 
+  it('compiles many files with libraries of the source tree, imported by name or by path', async () => {
+    const compiler = createCompiler({ catalogue })
+    const files = upload({
+      'project.properties': 'name=app\ndependencies.rgb=1.2.3\n',
+      'src/index.ts':
+        "import { mix } from 'rgb'\nimport { red } from 'rgb/colours'\nimport { half } from './util'\nimport names from './names.json'\nexport function setup(): void { half(mix(red, names.length)) }\n",
+      'src/util.ts': 'export const half = (value: number): number => value / 2\n',
+      'src/names.json': '["a", "b"]',
+      'lib/rgb/src/rgb.ts':
+        "import { blue } from './colours'\nexport const mix = (a: number, b: number) => a + b + blue\n",
+      'lib/rgb/src/colours.ts': 'export const red = 1\nexport const blue = 424_242\n',
+      'lib/rgb/library.properties': 'name=rgb\n',
+    })
+    const result = await compiler.compile({ files, platformId: linux })
+    assert.ok(result.ok, JSON.stringify(result))
+    assert.match(Buffer.from(result.module).toString('latin1'), /424242/)
+    const wrong = await compiler.compile({
+      files: upload({
+        'src/index.ts': "import { mix } from 'rgb'\nexport function setup(): void { mix('x') }\n",
+        'lib/rgb/src/rgb.ts': 'export const mix = (a: number) => a\n',
+      }),
+      platformId: linux,
+    })
+    assert.match(errorOf(wrong), /src\/index\.ts:2:37: error: Argument of type 'string'/)
+    await compiler.close()
+  })
+
   it('makes a user module that depends on the release it was compiled for', async () => {
     const compiler = createCompiler({ catalogue })
     const result = await compiler.compile({

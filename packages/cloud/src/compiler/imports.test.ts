@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import { resolveImport } from './imports.ts'
+import { findLibraries } from './libraries.ts'
 
 const files = new Map(
   ['src/index.ts', 'src/a.ts', 'src/data.json', 'lib/index.ts', 'etc/passwd'].map((path) => [path, '']),
@@ -20,6 +21,26 @@ describe('an import of an application', () => {
     assert.equal(found('src/index.ts', './data.json'), 'src/data.json')
     assert.equal(found('src/index.ts', '../lib'), 'lib/index.ts')
     assert.equal(found('src/a.ts', '.'), 'src/index.ts')
+  })
+
+  it('finds libraries in lib/ by their names, and what is in them', () => {
+    const tree = ['src/index.ts', 'lib/rgb/src/rgb.ts', 'lib/rgb/src/colours.ts', 'lib/flat/index.ts', 'lib/bad/x.ts']
+    const libraries = findLibraries(tree)
+    const there = new Map(tree.map((path) => [path, '']))
+    const reached = (specifier: string): string => {
+      const resolution = resolveImport(there, 'src/index.ts', specifier, libraries)
+      return resolution.kind === 'file' ? resolution.path : resolution.kind
+    }
+    assert.equal(reached('rgb'), 'lib/rgb/src/rgb.ts')
+    assert.equal(reached('rgb/colours'), 'lib/rgb/src/colours.ts')
+    assert.equal(reached('rgb/colours.ts'), 'lib/rgb/src/colours.ts')
+    assert.equal(reached('flat'), 'lib/flat/index.ts')
+    assert.equal(reached('../lib/rgb/src/rgb'), 'lib/rgb/src/rgb.ts')
+    for (const specifier of ['bad', 'rgb/none', 'rgb/../../../src/index', 'RGB', '__proto__']) {
+      const found = reached(specifier)
+      assert.ok(found === 'refused' || there.has(found), `${specifier} ${found}`)
+    }
+    assert.deepEqual([...findLibraries(['lib/device-os/index.ts', 'lib/../index.ts', 'lib/index.ts']).keys()], [])
   })
 
   it('finds device-os', () => {

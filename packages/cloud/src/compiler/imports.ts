@@ -7,6 +7,8 @@ export type Resolution =
   | { readonly kind: 'device-os' }
   | { readonly kind: 'refused'; readonly reason: string }
 
+import { type Libraries, libraryPath } from './libraries.ts'
+
 const moduleName = 'device-os'
 
 /**
@@ -15,14 +17,27 @@ const moduleName = 'device-os'
  * Relative imports are found as written, with `.js` meaning `.ts`, with `.ts` or `.json` added, or as a folder's
  * `index.ts`, which is what the type checker does as well.
  *
+ * A library in `lib/` is found by its name too.
+ *
  * @param importer path of the importing file, relative to the project
  */
-export function resolveImport(files: ReadonlyMap<string, string>, importer: string, specifier: string): Resolution {
+export function resolveImport(
+  files: ReadonlyMap<string, string>,
+  importer: string,
+  specifier: string,
+  libraries: Libraries = new Map(),
+): Resolution {
   if (specifier === moduleName) return { kind: 'device-os' }
+  const library = libraryPath(libraries, specifier)
+  if (library !== undefined) return findFile(files, posix.normalize(library), specifier)
   if (!specifier.startsWith('./') && !specifier.startsWith('../') && specifier !== '.' && specifier !== '..') {
     return { kind: 'refused', reason: refusal(specifier) }
   }
-  const path = posix.normalize(posix.join(posix.dirname(importer), specifier)).replace(/\/$/, '')
+  return findFile(files, posix.normalize(posix.join(posix.dirname(importer), specifier)), specifier)
+}
+
+function findFile(files: ReadonlyMap<string, string>, normal: string, specifier: string): Resolution {
+  const path = normal.replace(/\/$/, '')
   if (path === '..' || path.startsWith('../')) return { kind: 'refused', reason: refusal(specifier) }
   const candidates = [path, path.replace(/\.js$/, '.ts'), `${path}.ts`, `${path}.json`, posix.join(path, 'index.ts')]
   const found = candidates.find((candidate) => files.has(candidate))

@@ -94,6 +94,8 @@ describe('an upload', () => {
 
   it('that wants a library fetched is told that none are', () => {
     assert.match(refusal({ 'project.properties': 'dependencies.foo=1.0.0', 'index.ts': '' }), /not fetched \(foo\)/)
+    const vendored = { 'project.properties': 'dependencies.foo=1.0.0', 'index.ts': '', 'lib/foo/src/foo.ts': '' }
+    assert.equal(readSources(upload(vendored)).libraries.get('foo'), 'lib/foo/src/foo.ts')
   })
 
   it('never throws anything but its own error', () => {

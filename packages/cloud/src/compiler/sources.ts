@@ -5,6 +5,8 @@
  * never used as paths of the server's own file system.
  */
 
+import { findLibraries, type Libraries } from './libraries.ts'
+
 /** One uploaded file: its path relative to the project, and its bytes. */
 export interface UploadedFile {
   readonly path: string
@@ -17,6 +19,8 @@ export interface SourceSet {
   readonly files: ReadonlyMap<string, string>
   /** Path of the file that the application starts with. */
   readonly entry: string
+  /** In `lib/`, by name. */
+  readonly libraries: Libraries
 }
 
 export interface SourceLimits {
@@ -87,15 +91,16 @@ export function readSources(upload: readonly UploadedFile[], limits: SourceLimit
     if (path === 'project.properties') properties = parseProperties(decode(path, content))
     else if (isApplicationFile(path)) files.set(path, decode(path, content))
   }
+  const libraries = findLibraries(files.keys())
   for (const key of properties.keys()) {
-    if (key.startsWith('dependencies.')) {
-      const library = key.slice('dependencies.'.length)
-      throw new SourceError(
-        `project.properties: libraries are not fetched (${library}). Put its TypeScript sources into the project and import them by a relative path.`,
-      )
-    }
+    if (!key.startsWith('dependencies.')) continue
+    const library = key.slice('dependencies.'.length)
+    if (libraries.has(library)) continue
+    throw new SourceError(
+      `project.properties: libraries are not fetched (${library.slice(0, 80)}). Put its TypeScript sources into the project as lib/${library.slice(0, 80)}/src/index.ts.`,
+    )
   }
-  return { files, entry: findEntry(files, properties.get('main')) }
+  return { files, entry: findEntry(files, properties.get('main')), libraries }
 }
 
 /** Reads `key=value` lines; blank lines and those that start with `#` or `//` are skipped, the last value wins. */
@@ -156,7 +161,9 @@ function findEntry(files: ReadonlyMap<string, string>, main: string | undefined)
   }
   const usual = entries.find((path) => files.has(path))
   if (usual !== undefined) return usual
-  const programs = [...files.keys()].filter((path) => typeScript.test(path) && !declaration.test(path))
+  const programs = [...files.keys()].filter(
+    (path) => typeScript.test(path) && !declaration.test(path) && !path.startsWith('lib/'),
+  )
   const shallow = programs.filter((path) => !path.replace(/^src\//, '').includes('/'))
   const only = programs.length === 1 ? programs[0] : shallow.length === 1 ? shallow[0] : undefined
   if (only !== undefined) return only

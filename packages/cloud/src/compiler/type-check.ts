@@ -10,6 +10,7 @@ import { dirname, join } from 'node:path'
 import { API, type Diagnostic, type Project } from 'typescript/unstable/async'
 import { type CompileDiagnostic, lineAndColumn } from './diagnostics.ts'
 import { resolveImport } from './imports.ts'
+import { libraryPaths } from './libraries.ts'
 import { type ApiFunction, explainMissing, type MissingName } from './missing-function.ts'
 import type { SourceSet } from './sources.ts'
 
@@ -70,7 +71,11 @@ export async function typeCheck(sources: SourceSet, types: ReleaseTypes): Promis
 
 function virtualFiles(sources: SourceSet, types: ReleaseTypes): ReadonlyMap<string, string> {
   const ambient = [...sources.files.keys()].filter((path) => path.endsWith('.d.ts') && path !== sources.entry)
-  const config = { compilerOptions, files: [sources.entry, ...ambient].map((path) => root + path) }
+  const paths = { ...libraryPaths(sources.libraries, root), ...compilerOptions.paths }
+  const config = {
+    compilerOptions: { ...compilerOptions, paths },
+    files: [sources.entry, ...ambient].map((path) => root + path),
+  }
   const files = new Map([
     [configPath, JSON.stringify(config)],
     [typesPath, types.text],
@@ -154,7 +159,7 @@ async function explain(
   const specifier = /^(['"])(.*)\1$/.exec(marked)?.[2]
   // 2307 and 2591: no such module (the latter for modules of Node.js); 2882: the same for an import without names.
   if (specifier !== undefined && [2307, 2591, 2882].includes(diagnostic.code)) {
-    const resolution = resolveImport(sources.files, fileName.slice(root.length), specifier)
+    const resolution = resolveImport(sources.files, fileName.slice(root.length), specifier, sources.libraries)
     return resolution.kind === 'refused' ? `${resolution.reason}.` : undefined
   }
   // 2580, 2591, 2584: names of Node.js and of browsers, with advice that does not apply here. 2304: any unknown name.
