@@ -17,7 +17,12 @@ export type Access =
   /** Whoever owns what the route is about, outside products: the handler looks it up with the caller's rights. */
   | { readonly to: 'owner'; readonly scope: Scope }
   /** Team and clients of the product that `:product` (id or slug) names: `request.product` is there, access checked. */
-  | { readonly to: 'product'; readonly scope: Scope }
+  | {
+      readonly to: 'product'
+      readonly scope: Scope
+      /** A client of the product may come with its id and secret instead of a token. */
+      readonly orClient?: true
+    }
 
 declare module 'fastify' {
   interface FastifyContextConfig {
@@ -31,6 +36,7 @@ export const self: Access = { to: 'self' }
 export const administrators: Access = { to: 'administrators' }
 export const owner = (scope: Scope): Access => ({ to: 'owner', scope })
 export const ofProduct = (scope: Scope): Access => ({ to: 'product', scope })
+export const ofProductOrClient = (scope: Scope): Access => ({ to: 'product', scope, orClient: true })
 
 /** The access that a request's route asks for. */
 export function accessOf(request: FastifyRequest): Access | undefined {

@@ -7,6 +7,7 @@ import type { ProductDirectory } from '../identity/product-directory.ts'
 import type { ProductRecord } from '../products/product.ts'
 import { type Access, anyone, self } from './access.ts'
 import { bearerToken, mayComeInForm, queryToken, sessionOf } from './authentication.ts'
+import { badClient, clientOf } from './credentials.ts'
 import { type ApiError, forbidden, missingToken, notFound, oauthError } from './errors.ts'
 
 export interface AuthorizeOptions {
@@ -28,19 +29,26 @@ export function authorizeRoutes(app: FastifyInstance, options: AuthorizeOptions)
   app.addHook('onRequest', async (request) => {
     if (request.is404) return
     const access = accessFor(request)
-    if (access.to === 'anyone') return
+    if (access.to === 'anyone' || mayBeClient(access)) return
     const token = bearerToken(request) ?? queryToken(request)
     if (token !== undefined) admit(request, token, access, options)
     else if (!mayComeInForm(request)) throw missingToken()
   })
 
   app.addHook('preValidation', async (request) => {
-    if (request.is404 || request.session) return
+    if (request.is404 || request.caller) return
     const access = accessFor(request)
     if (access.to === 'anyone') return
-    const token = (request.body as { access_token?: unknown }).access_token
-    if (typeof token !== 'string') throw missingToken()
-    admit(request, token, access, options)
+    const body = request.body as { access_token?: unknown; client_id?: unknown; client_secret?: unknown }
+    const own = mayBeClient(access) ? clientOf(request, body, options.identity)?.own : undefined
+    if (own && own.productId !== null) {
+      request.caller = { kind: 'product', productId: own.productId, clientId: own.id, scopes: own.scopes }
+      allow(request, request.caller, access, options)
+      return
+    }
+    const token = bearerToken(request) ?? queryToken(request) ?? body.access_token
+    if (typeof token === 'string') return admit(request, token, access, options)
+    throw mayBeClient(access) && body.client_id !== undefined ? badClient() : missingToken()
   })
 }
 
@@ -49,10 +57,24 @@ function accessFor(request: FastifyRequest): Access {
   return request.method === 'OPTIONS' ? anyone : (request.routeOptions.config.access ?? self)
 }
 
-function admit(request: FastifyRequest, token: string, access: Access, { identity, products }: AuthorizeOptions): void {
-  request.session = sessionOf(identity, token)
-  const { caller } = request.session
-  request.caller = caller
+/** Whose credentials may be in the body. */
+function mayBeClient(access: Access): boolean {
+  return access.to === 'product' && access.orClient === true
+}
+
+function admit(request: FastifyRequest, token: string, access: Access, options: AuthorizeOptions): void {
+  request.session = sessionOf(options.identity, token)
+  request.caller = request.session.caller
+  allow(request, request.caller, access, options)
+}
+
+/** @throws ApiError when the caller may not; puts the product where the route has one */
+function allow(
+  request: FastifyRequest,
+  caller: Caller,
+  access: Access,
+  { identity, products }: AuthorizeOptions,
+): void {
   switch (access.to) {
     case 'anyone':
     case 'holder':

@@ -3,6 +3,7 @@ import type { ApiContext } from '../context.ts'
 import type { ApiServer } from '../schemas.ts'
 import { auditRoutes } from './audit.ts'
 import { clientRoutes } from './clients.ts'
+import { customerRoutes } from './customers.ts'
 import { mfaRoutes } from './mfa.ts'
 import { oauthRoutes } from './oauth.ts'
 import { passwordResetRoutes } from './password-reset.ts'
@@ -18,5 +19,6 @@ export function identityRoutes(app: ApiServer, context: ApiContext): void {
   mfaRoutes(app, context)
   clientRoutes(app, context)
   teamRoutes(app, context)
+  customerRoutes(app, context)
   auditRoutes(app, context)
 }
