@@ -45,21 +45,25 @@ export function mergePolicies(
 }
 
 function strictest(groups: readonly UpdatePolicy[]): UpdatePolicy {
-  return groups.reduce<UpdatePolicy>((a, b) => {
-    const budgets = [a.deviceDataBudget, b.deviceDataBudget].filter((budget) => typeof budget === 'number')
-    return {
-      ...a,
-      ...b,
-      ...((a.deviceOs === false || b.deviceOs === false) && { deviceOs: false }),
-      ...((a.application === false || b.application === false) && { application: false }),
-      ...((a.consent === true || b.consent === true) && { consent: true }),
-      ...((a.metered === true || b.metered === true) && { metered: true }),
-      // Two sets of hours cannot be joined: the first that says some holds.
-      ...((a.windows?.length ?? 0) > 0 && { windows: a.windows ?? [] }),
-      ...(a.minimumBattery !== undefined && { minimumBattery: Math.max(a.minimumBattery, b.minimumBattery ?? 0) }),
-      ...(budgets.length > 0 && { deviceDataBudget: Math.min(...budgets) }),
-    }
-  }, {})
+  let strictest: UpdatePolicy = {}
+  for (const policy of groups) strictest = stricter(strictest, policy)
+  return strictest
+}
+
+function stricter(a: UpdatePolicy, b: UpdatePolicy): UpdatePolicy {
+  const budgets = [a.deviceDataBudget, b.deviceDataBudget].filter((budget) => typeof budget === 'number')
+  return {
+    ...a,
+    ...b,
+    ...((a.deviceOs === false || b.deviceOs === false) && { deviceOs: false }),
+    ...((a.application === false || b.application === false) && { application: false }),
+    ...((a.consent === true || b.consent === true) && { consent: true }),
+    ...((a.metered === true || b.metered === true) && { metered: true }),
+    // Two sets of hours cannot be joined: the first that says some holds.
+    ...((a.windows?.length ?? 0) > 0 && { windows: a.windows ?? [] }),
+    ...(a.minimumBattery !== undefined && { minimumBattery: Math.max(a.minimumBattery, b.minimumBattery ?? 0) }),
+    ...(budgets.length > 0 && { deviceDataBudget: Math.min(...budgets) }),
+  }
 }
 
 /** What is about to be sent. */
