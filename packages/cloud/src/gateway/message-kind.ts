@@ -22,6 +22,11 @@ export function messageKind(message: Uint8Array): MessageKind {
   return letter === goodbyePath ? 'goodbye' : 'other'
 }
 
+/** An empty confirmable message: what a device says first when it resumes a session (device-protocol.md 2.6.4, 3.6). */
+export function isPing(message: Uint8Array): boolean {
+  return message[1] === 0 && isConfirmable(message)
+}
+
 export function isConfirmable(message: Uint8Array): boolean {
   return ((message[0] ?? 0) & 0x30) === 0
 }

@@ -23,6 +23,7 @@ const session: StoredSession = {
   safeMode: true,
   described: false,
   online: true,
+  left: false,
   usedAt: 1_700_000_000_000,
 }
 

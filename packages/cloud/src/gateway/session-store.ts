@@ -29,6 +29,8 @@ export interface StoredSession {
   readonly described: boolean
   /** It was online when this was written. */
   readonly online: boolean
+  /** It said goodbye, just before this was written. */
+  readonly left: boolean
   /** Unix milliseconds. */
   readonly usedAt: number
 }
@@ -324,7 +326,7 @@ export class SessionStore {
   }
 }
 
-const stateBit = { safeMode: 1, described: 2, online: 4 } as const
+const stateBit = { safeMode: 1, described: 2, online: 4, left: 8 } as const
 
 function toRow(session: StoredSession): Insertable<DeviceSessionTable> {
   return {
@@ -337,7 +339,8 @@ function toRow(session: StoredSession): Insertable<DeviceSessionTable> {
     state:
       (session.safeMode ? stateBit.safeMode : 0) |
       (session.described ? stateBit.described : 0) |
-      (session.online ? stateBit.online : 0),
+      (session.online ? stateBit.online : 0) |
+      (session.left ? stateBit.left : 0),
     used_at: session.usedAt,
   }
 }
@@ -353,6 +356,7 @@ function fromRow(row: Selectable<DeviceSessionTable>): StoredSession {
     safeMode: (row.state & stateBit.safeMode) !== 0,
     described: (row.state & stateBit.described) !== 0,
     online: (row.state & stateBit.online) !== 0,
+    left: (row.state & stateBit.left) !== 0,
     usedAt: row.used_at,
   }
 }

@@ -10,6 +10,7 @@ import { platformById } from '@aloe/firmware'
 import {
   CloudSession,
   type Describe,
+  type DeviceEvent,
   type DtlsSession,
   decodeHello,
   decodeMessage,
@@ -23,7 +24,7 @@ import {
 } from '@aloe/protocol'
 import type { Admission } from './admission.ts'
 import { type ConnectionHost, DeviceConnection } from './connection.ts'
-import { isConfirmable, messageIdOf, messageKind } from './message-kind.ts'
+import { isConfirmable, isPing, type MessageKind, messageIdOf, messageKind } from './message-kind.ts'
 import type { Storable, StoredSession } from './session-store.ts'
 
 /** What a connection needs of the listener that holds its DTLS session. */
@@ -62,6 +63,8 @@ export type UdpDropReason =
 const helloTimeout: Millis = 60_000
 /** How long a device that may be asleep, or gone, is looked for. */
 const rouseTimeout: Millis = 30_000
+/** Messages of a device that left may still be on their way for so long. */
+const stragglerTime: Millis = 60_000
 /** Messages that may wait for the store, of one device. */
 const maxHeld = 64
 /** Record numbers that the store keeps for a session. Less than 65536, so that message ids after a restart are new. */
@@ -80,6 +83,8 @@ export class UdpConnection extends DeviceConnection implements Storable {
   #keptUntil = Number.POSITIVE_INFINITY
   /** The last datagram said that its sender had just resumed. */
   #marked = false
+  /** Unix milliseconds of its goodbye, until it is back. */
+  #leftAt: number | undefined
   #out: Uint8Array[] | undefined
   /** Record numbers from here on are not reserved in the store yet, or not durably. */
   #durableLimit = Number.POSITIVE_INFINITY
@@ -109,6 +114,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
     this.#subscriptions = stored.subscriptions
     this.safeMode = stored.safeMode
     this.systemDescribed = stored.described
+    if (stored.left) this.#leftAt = stored.usedAt
     this.stage = 'asleep'
     // This life's record numbers must be reserved before any is used.
     this.#confirm()
@@ -127,7 +133,8 @@ export class UdpConnection extends DeviceConnection implements Storable {
       subscriptions: this.session?.subscriptions ?? this.#subscriptions,
       safeMode: this.safeMode,
       described: this.systemDescribed,
-      online: this.session !== undefined,
+      online: this.session !== undefined && this.#leftAt === undefined,
+      left: this.#leftAt !== undefined,
       usedAt: this.#owner.unixMillis(),
     }
   }
@@ -158,6 +165,10 @@ export class UdpConnection extends DeviceConnection implements Storable {
     }
     if (this.stage === 'handshake') {
       if (kind !== 'hello') this.#owner.dropped('before-hello')
+      return
+    }
+    if (this.stage === 'asleep' && this.#isStraggler(message, kind, marked)) {
+      this.#takeStraggler(message, now)
       return
     }
     if (this.stage === 'asleep' && !this.#wakes(message, kind, marked, now)) return
@@ -249,6 +260,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
     // A device that says Hello again has restarted, or is another one in what it can do.
     this.#leave('the device connected again')
     this.renew()
+    this.#leftAt = undefined
     this.#helloReceived = hello
     this.#subscriptions = []
     this.#owner.bind(this)
@@ -294,6 +306,27 @@ export class UdpConnection extends DeviceConnection implements Storable {
     return true
   }
 
+  /**
+   * Sent before the goodbye, and overtaken by it: the device is no more there for that. One that is back says so by the
+   * mark of its datagrams or, where its Device OS marks none, by a ping (device-protocol.md 2.6.2, 2.6.4).
+   */
+  #isStraggler(message: Uint8Array, kind: MessageKind, marked: boolean): boolean {
+    if (this.#leftAt === undefined || marked || kind !== 'other' || isPing(message)) return false
+    return this.#owner.unixMillis() - this.#leftAt < stragglerTime
+  }
+
+  /** What it says counts all the same. */
+  #takeStraggler(message: Uint8Array, now: Millis): void {
+    const hello = this.#helloReceived
+    if (!hello) return
+    const session = this.session ?? this.#begin(hello, this.#subscriptions, now)
+    this.#pass(message, now)
+    this.#subscriptions = session.subscriptions
+    session.close()
+    this.session = undefined
+    this.#store()
+  }
+
   /** Looks whether the device is there: it was when the last process ended, and may wait for us to speak. */
   rouse(now: Millis): void {
     if (this.stage !== 'asleep' || this.session || !this.#helloReceived) return
@@ -321,6 +354,7 @@ export class UdpConnection extends DeviceConnection implements Storable {
   #goOn(restarted: boolean, now: Millis): void {
     const hello = this.#helloReceived
     if (!hello) return
+    this.#leftAt = undefined
     const { safeMode, systemDescribed } = this
     this.renew()
     this.systemDescribed = systemDescribed
@@ -350,7 +384,10 @@ export class UdpConnection extends DeviceConnection implements Storable {
     if (this.#critical || safeMode !== this.safeMode) this.#confirm()
     else this.#owner.touch(this)
     for (const answer of out) this.#emit(answer)
-    if (this.goodbyeReason && this.stage === 'online') this.#sleep('the device said goodbye')
+    if (this.goodbyeReason && this.stage === 'online') {
+      this.#leftAt = this.#owner.unixMillis()
+      this.#sleep('the device said goodbye')
+    }
     this.reschedule()
   }
 
@@ -377,7 +414,11 @@ export class UdpConnection extends DeviceConnection implements Storable {
 
   override describe(report: Describe): void {
     if (report.kind !== 'metrics') this.#critical = true
-    super.describe(report)
+    if (this.stage === 'online' || this.stage === 'asleep') this.host.described(this, report)
+  }
+
+  override event(event: DeviceEvent): void {
+    if (this.stage === 'online' || this.stage === 'asleep') this.host.event(this, event)
   }
 
   override subscribe(subscription: Subscription): void {
