@@ -69,6 +69,9 @@ describe('updates', () => {
       assert.deepEqual(device.resets, [])
       assert.equal(device.flash.pending().length, 0)
       assert.equal(device.system.cloudStatus, 'connected')
+      assert.equal(there.connections.length, 1, 'it has not connected again')
+      const words = device.logs.filter(({ level }) => level === 'warn').map(({ message }) => message)
+      assert.ok(words.some((message) => message.startsWith('the update failed') && message.endsWith(`(${code})`)))
       await device.system.stop(false)
     })
   }

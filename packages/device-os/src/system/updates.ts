@@ -26,8 +26,8 @@ export class Updates implements UpdateTarget {
   #active = false
   /** The validated file. */
   #file: Uint8Array | undefined
-  /** The file is here and was found to be of no use. */
-  #refused = false
+  /** Why the file, which is here, was found to be of no use. */
+  #refusal: UpdateError | undefined
   /** The flash did not take a part of the file: it is full, or broken. */
   #notStored: UpdateError | undefined
 
@@ -57,7 +57,7 @@ export class Updates implements UpdateTarget {
     this.#active = true
     this.#notStored = undefined
     this.#file = undefined
-    this.#refused = false
+    this.#refusal = undefined
     this.#handlers.begun()
     return begun
   }
@@ -74,13 +74,12 @@ export class Updates implements UpdateTarget {
     if (this.#notStored) return this.#notStored
     const { staging, platform } = this.#flash
     const check = staging.check()
-    this.#refused = staging.complete
-    if (!check.ok) return refusal(check.error)
+    if (!check.ok) return this.#refuse(refusal(check.error), staging.complete)
     const file = staging.bytes()
     const installed = this.#flash.installed().map((module) => installedModule(module))
     const { result, message } = validateUpdate(file, platform, installed)
-    if (result !== updateResult.ok) return { error: result, message }
-    this.#refused = false
+    if (result !== updateResult.ok) return this.#refuse({ error: result, message }, staging.complete)
+    this.#refusal = undefined
     this.#file = file
     return { ok: true }
   }
@@ -99,8 +98,15 @@ export class Updates implements UpdateTarget {
     if (!this.#active) return
     // A file that was refused as a whole is of no use to a later attempt. One that is whole, and whose result the cloud
     // could not acknowledge any more, is: the next attempt resumes at its end.
-    this.#end(discard || this.#refused || this.#notStored !== undefined)
-    this.#handlers.failed(updateResult.error, 'the update was cancelled')
+    const why = this.#refusal ?? this.#notStored
+    this.#end(discard || why !== undefined)
+    if (why) this.#handlers.failed(why.error, why.message ?? systemErrorMessage(why.error))
+    else this.#handlers.failed(updateResult.error, 'the update was cancelled')
+  }
+
+  #refuse(error: UpdateError, whole: boolean): UpdateError {
+    this.#refusal = whole ? error : undefined
+    return error
   }
 
   #end(discard: boolean): void {

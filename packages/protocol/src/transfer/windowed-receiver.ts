@@ -285,8 +285,11 @@ export class WindowedReceiver {
       return true
     }
     // A file that arrived whole and is wrong would be wrong again when resumed.
-    this.#end(this.#transfer?.chunks.complete ?? false)
-    this.#handlers.failed(new ProtocolError('ota-update', 'the update failed; the cloud knows why'))
+    const whole = this.#transfer?.chunks.complete ?? false
+    this.#end(whole)
+    // Device OS drops the connection in both cases (device-protocol.md 3.19). Where the file was judged there is nothing
+    // left for a new connection to mend; where parts are missing it makes the cloud begin again.
+    if (!whole) this.#handlers.failed(new ProtocolError('ota-update', 'the update ended before all of it had come'))
     return true
   }
 
