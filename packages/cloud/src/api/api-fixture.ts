@@ -157,6 +157,7 @@ export interface ApiFixture {
   readonly identity: Identity
   readonly registry: DeviceRegistry
   readonly products: Products
+  readonly integrations: Integrations
   readonly streams: EventStreams
   readonly vitals: Vitals
   readonly gateway: FakeGateway
@@ -267,6 +268,7 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
     identity,
     registry,
     products,
+    integrations,
     streams,
     vitals,
     gateway,
