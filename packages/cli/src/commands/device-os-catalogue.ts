@@ -115,7 +115,7 @@ export function listCommand(): Command {
       try {
         const list = await catalogue.list(options.platform)
         const output = outputOf(options)
-        output.result(options.dataDir === undefined ? list.releases : list, (colors) => listText(list.releases, colors))
+        output.result(list.releases, (colors) => listText(list.releases, colors))
         for (const problem of list.problems) output.note(output.colors.yellow(printable(problem)))
         for (const { platform, module, size } of list.auxiliary) {
           output.note(output.colors.dim(`besides: ${module} for ${platform}, ${bytes(size)}`))

@@ -73,6 +73,11 @@ describe('the release of a module file', () => {
     assert.equal(releaseOf('6.2.0/argon/release/system-part1.bin', system(6200)), '6.2.0')
     assert.equal(releaseOf('x.zip/6.2.0/argon/system-part1.bin', system(6200)), '6.2.0')
     assert.equal(releaseOf('whatever.bin', { function: 'bootloader', index: 0, version: 3 }, 'argon', '6.2.0'), '6.2.0')
+    assert.equal(releaseOf('whatever.bin', system(6200), 'argon', 'v6.2.0+lto'), '6.2.0')
+    assert.match(
+      refusal(() => releaseOf('whatever.bin', system(6200), 'argon', '../../etc')),
+      /conflict: .* is not a version/,
+    )
     assert.equal(releaseOf('whatever.bin', system(6101)), '6.1.1')
     // Linux devices count by themselves: Aloe's own 2.0.0 is 2000, Particle's is 2008.
     assert.equal(releaseOf('linux-system-part1@2.0.0.bin', system(2000), 'linux'), '2.0.0')

@@ -51,7 +51,7 @@ export function identify(
     return { release: `${module.function}@${module.version}`, auxiliary: true }
   }
   const claims: [string, string | undefined][] = [
-    ['you named', given],
+    ['you named', given?.replace(/^v|\+.*$/g, '')],
     ['its name says', name.version],
     ['its folder says', folder],
   ]

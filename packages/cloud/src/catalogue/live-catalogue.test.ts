@@ -197,6 +197,8 @@ describe('the imported catalogue', () => {
       await assert.rejects(again.remove('6.2.0'), /There is no Device OS 6\.2\.0/)
       assert.deepEqual((await readdir(folder)).sort(), ['.lock', '6.3.4', '6.4.0-rc.1', 'records.json'])
       await again.close()
+      await writeFile(join(folder, 'records.json'), 'by hand')
+      await assert.rejects(LiveCatalogue.open({ folder }), /records\.json is no JSON object: correct it, or remove it/)
     }))
 
   it('leaves alone what came with the cloud', async () => {

@@ -5,6 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { syncFolder, writeFileAtomic } from './atomic-file.ts'
+import { ImportError } from './import-error.ts'
 import { isStateWord, type StateWord } from './release-state.ts'
 
 const filename = 'records.json'
@@ -27,7 +28,7 @@ export function recordKey(version: string, platformId: number): string {
   return `${version}/${platformId}`
 }
 
-/** @throws SyntaxError for a file that somebody broke by hand */
+/** @throws ImportError `unreadable` for a file that somebody broke by hand */
 export async function readRecords(folder: string): Promise<Records> {
   let text: string
   try {
@@ -36,10 +37,7 @@ export async function readRecords(folder: string): Promise<Records> {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return noRecords
     throw error
   }
-  const { releases = {}, defaults = {} } = JSON.parse(text) as {
-    releases?: Record<string, { state?: unknown; notes?: unknown }>
-    defaults?: Record<string, unknown>
-  }
+  const { releases = {}, defaults = {} } = parse(folder, text)
   return {
     releases: new Map(
       Object.entries(releases).map(([key, { state, notes }]) => [
@@ -56,6 +54,21 @@ export async function readRecords(folder: string): Promise<Records> {
       ),
     ),
   }
+}
+
+interface Document {
+  readonly releases?: Readonly<Record<string, { readonly state?: unknown; readonly notes?: unknown }>>
+  readonly defaults?: Readonly<Record<string, unknown>>
+}
+
+function parse(folder: string, text: string): Document {
+  try {
+    const document: unknown = JSON.parse(text)
+    if (typeof document === 'object' && document !== null) return document
+  } catch {
+    // Said below.
+  }
+  throw new ImportError('unreadable', `${join(folder, filename)} is no JSON object: correct it, or remove it`)
 }
 
 export async function writeRecords(folder: string, { releases, defaults }: Records): Promise<void> {
