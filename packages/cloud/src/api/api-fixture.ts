@@ -4,6 +4,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { FastifyInstance } from 'fastify'
 import { pino } from 'pino'
 import { type Bus, createLocalBus } from '../bus/bus.ts'
 import { LiveCatalogue } from '../catalogue/live-catalogue.ts'
@@ -151,6 +152,7 @@ export class FakeCompiler {
 }
 
 export interface ApiFixture {
+  readonly app: FastifyInstance
   readonly url: string
   readonly store: Store
   readonly bus: Bus
@@ -199,7 +201,10 @@ export function devicePem(): string {
   return publicKey.export({ format: 'pem', type: 'spki' }).toString()
 }
 
-export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFixture> {
+export async function startApi(
+  options: Partial<ApiOptions> = {},
+  beforeRoutes?: (app: FastifyInstance) => void,
+): Promise<ApiFixture> {
   const folder = await mkdtemp(join(tmpdir(), 'aloe-api-'))
   for (const release of releases) await writeReleaseFolder(folder, release)
   const fail = (error: unknown): never => {
@@ -240,28 +245,32 @@ export async function startApi(options: Partial<ApiOptions> = {}): Promise<ApiFi
   })
   const user = await identity.users.create(username, password)
   const { token } = await identity.tokens.issue(user.id, 'particle', null)
-  const api = await createApi({
-    store,
-    identity,
-    registry,
-    products,
-    bus,
-    integrations,
-    streams,
-    eventLog,
-    vitals,
-    gateway,
-    updates,
-    compiler,
-    catalogue,
-    endpoints: () => ({ tcp: { port: 5_683 }, udp: null, keys: { tcp: 'RSA PEM', udp: 'EC PEM' } }),
-    now,
-    options: { version: '0.0.0', ...options },
-  })
+  const api = await createApi(
+    {
+      store,
+      identity,
+      registry,
+      products,
+      bus,
+      integrations,
+      streams,
+      eventLog,
+      vitals,
+      gateway,
+      updates,
+      compiler,
+      catalogue,
+      endpoints: () => ({ tcp: { port: 5_683 }, udp: null, keys: { tcp: 'RSA PEM', udp: 'EC PEM' } }),
+      now,
+      options: { version: '0.0.0', ...options },
+    },
+    beforeRoutes,
+  )
   await api.listen({ host: '127.0.0.1', port: 0 })
   const { port } = api.server.address() as AddressInfo
   const url = `${options.https ? 'https' : 'http'}://127.0.0.1:${port}`
   return {
+    app: api,
     url,
     store,
     bus,

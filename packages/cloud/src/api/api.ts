@@ -10,6 +10,7 @@ import { createMetrics } from './metrics.ts'
 import { answerClientError, observeRequests } from './observe.ts'
 import { describeApi } from './openapi/openapi.ts'
 import { requestIdOf } from './request-id.ts'
+import { collectRoutes } from './route-table.ts'
 import { aloeRoutes, openAloeRoutes } from './routes/aloe.ts'
 import { binaryRoutes } from './routes/binaries.ts'
 import { deviceOsRoutes } from './routes/device-os.ts'
@@ -26,6 +27,7 @@ import { planRoutes } from './routes/plan.ts'
 import { registerProducts } from './routes/product-routes.ts'
 import { publishRoutes } from './routes/publish.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
+import { updateRoutes } from './routes/updates.ts'
 import type { ApiServer } from './schemas.ts'
 import type { ApiDeps } from './services.ts'
 
@@ -42,10 +44,16 @@ const longestParameter = 1_024
 /**
  * Builds the API's server. The caller listens (`app.listen({ host, port })`) and closes it (`app.close()`), which also
  * ends the open event streams.
+ *
+ * @param beforeRoutes may add hooks, which run after access has been decided
  */
-export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
+export async function createApi(
+  deps: ApiDeps,
+  beforeRoutes: (app: FastifyInstance) => void = () => undefined,
+): Promise<FastifyInstance> {
   const context = createContext(deps)
   const app = createServer(context)
+  collectRoutes(app as unknown as FastifyInstance)
 
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
   app.setNotFoundHandler((request, reply) =>
@@ -70,6 +78,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
     identity: context.identity,
     products: deps.products,
   })
+  beforeRoutes(app as unknown as FastifyInstance)
 
   openAloeRoutes(app, context)
   identityRoutes(app, context)
@@ -86,6 +95,7 @@ export async function createApi(deps: ApiDeps): Promise<FastifyInstance> {
   diagnosticRoutes(app, context)
   aloeRoutes(app, context)
   planRoutes(app, context)
+  updateRoutes(app, context)
   metricRoutes(app, context, metrics)
   emptyListRoutes(app)
 
