@@ -132,7 +132,7 @@ export class ProductGroups {
 
   #known(productId: number, name: string): ProductGroup {
     const group = this.get(productId, name)
-    if (!group) throw new ProductError('unknown-group', `The product has no group "${name}"`)
+    if (!group) throw new ProductError('unknown-group', 'There is no such group in the product')
     return group
   }
 

@@ -116,7 +116,8 @@ export function productFirmwareRoutes(app: ApiServer, context: ApiContext): void
     if (version === undefined) throw badRequest('"version" is required, and is a whole number')
     const groups = listOf(body.groups)
     products.groups.check(product.id, groups)
-    const productDefault = readBoolean(body.product_default)
+    // A version alone is released to all, as older clients mean it.
+    const productDefault = readBoolean(body.product_default) ?? (groups.length === 0 ? true : undefined)
     const intelligent = readBoolean(body.intelligent) === true
     const released = await firmware.put(product.id, {
       version,

@@ -36,7 +36,7 @@ export function productGroupRoutes(app: ApiServer, context: ApiContext): void {
     { schema: { params: pathOf('product', 'group') }, config: { access: ofProduct('groups:get') } },
     async (request) => {
       const group = groups.get(productOf(request).id, request.params.group)
-      if (!group) throw notFound(`The product has no group "${request.params.group}"`)
+      if (!group) throw notFound('There is no such group in the product')
       return { group: groupJson(group, context) }
     },
   )

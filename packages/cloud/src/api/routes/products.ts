@@ -54,6 +54,7 @@ export function productRoutes(app: ApiServer, context: ApiContext): void {
     })
 
     app.post(url, { schema: { body: Body }, config: { access: owner('products:create') } }, async (request) => {
+      checkOrganization(request)
       const { body } = request
       const fields = body.product ?? body
       const platformId = readInteger(fields.platform_id)
