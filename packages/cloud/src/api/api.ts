@@ -28,6 +28,7 @@ import { registerProducts } from './routes/product-routes.ts'
 import { publishRoutes } from './routes/publish.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
 import { updateRoutes } from './routes/updates.ts'
+import { updateRoutes } from './routes/updates.ts'
 import type { ApiServer } from './schemas.ts'
 import type { ApiDeps } from './services.ts'
 
@@ -95,6 +96,7 @@ export async function createApi(
   diagnosticRoutes(app, context)
   aloeRoutes(app, context)
   planRoutes(app, context)
+  updateRoutes(app, context)
   updateRoutes(app, context)
   metricRoutes(app, context, metrics)
   emptyListRoutes(app)

@@ -1,10 +1,9 @@
 /** What Particle's cloud has not: how to find this cloud, whether it serves, and why devices were not let in. */
 import type { GatewayStatistics } from '../../gateway/gateway.ts'
-import type { UpdateJobView } from '../../updates/updates.ts'
-import { administrators, anyone, owner, self } from '../access.ts'
+import { administrators, anyone, self } from '../access.ts'
 import { userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
-import { type ApiServer, pathOf } from '../schemas.ts'
+import type { ApiServer } from '../schemas.ts'
 
 /** Without a token. */
 export function openAloeRoutes(app: ApiServer, context: ApiContext): void {
@@ -32,7 +31,7 @@ export function openAloeRoutes(app: ApiServer, context: ApiContext): void {
 
 /** With a token. */
 export function aloeRoutes(app: ApiServer, context: ApiContext): void {
-  const { registry, updates, gateway } = context
+  const { registry, gateway } = context
 
   app.get('/v1/aloe/handshake-failures', { config: { access: self } }, async (request) => {
     const { id, administrator } = userOf(request)
@@ -54,14 +53,6 @@ export function aloeRoutes(app: ApiServer, context: ApiContext): void {
   })
 
   app.get('/v1/aloe/gateway', { config: { access: administrators } }, async () => gatewayJson(gateway.statistics()))
-
-  app.get(
-    '/v1/devices/:id/aloe/updates',
-    { schema: { params: pathOf('id') }, config: { access: owner('updates:get') } },
-    async (request) => ({
-      jobs: (await updates.jobs(context.device(request, request.params.id).id)).map(jobJson),
-    }),
-  )
 }
 
 function gatewayJson({ online, udp }: GatewayStatistics): Record<string, unknown> {
@@ -86,36 +77,5 @@ function gatewayJson({ online, udp }: GatewayStatistics): Record<string, unknown
       },
       drops,
     },
-  }
-}
-
-function jobJson(job: UpdateJobView): Record<string, unknown> {
-  const {
-    module = null,
-    total = null,
-    plan = [],
-    sent,
-    failures,
-    interruptions,
-    code = null,
-    reason = null,
-  } = job.detail
-  return {
-    id: job.id,
-    device_id: job.deviceId,
-    kind: job.kind,
-    state: job.state,
-    requested_by: job.requestedBy,
-    module,
-    total,
-    plan,
-    sent,
-    failures,
-    interruptions,
-    code,
-    reason,
-    created_at: iso(job.createdAt),
-    updated_at: iso(job.updatedAt),
-    finished_at: iso(job.finishedAt),
   }
 }
