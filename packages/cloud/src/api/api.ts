@@ -28,7 +28,6 @@ import { registerProducts } from './routes/product-routes.ts'
 import { publishRoutes } from './routes/publish.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
 import { updateRoutes } from './routes/updates.ts'
-import { updateRoutes } from './routes/updates.ts'
 import type { ApiServer } from './schemas.ts'
 import type { ApiDeps } from './services.ts'
 
@@ -96,7 +95,6 @@ export async function createApi(
   diagnosticRoutes(app, context)
   aloeRoutes(app, context)
   planRoutes(app, context)
-  updateRoutes(app, context)
   updateRoutes(app, context)
   metricRoutes(app, context, metrics)
   emptyListRoutes(app)
