@@ -15,6 +15,7 @@ import { listCommand } from './commands/list.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts'
 import { planCommand } from './commands/plan.ts'
 import { upCommand } from './commands/up.ts'
+import { webhookCommand } from './commands/webhook.ts'
 
 const tour = `
 A first tour:
@@ -49,6 +50,7 @@ export function createProgram(): Command {
     .addCommand(getCommand())
     .addCommand(publishCommand())
     .addCommand(subscribeCommand())
+    .addCommand(webhookCommand())
     .commandsGroup('Firmware:')
     .addCommand(compileCommand())
     .addCommand(flashCommand())

@@ -15,6 +15,7 @@ interface UpOptions extends CommonOptions {
   readonly adminPassword?: string
   readonly openEnrolment?: boolean
   readonly publicUrl?: string
+  readonly allowPrivateWebhooks?: true | string[]
   readonly httpsCert?: string
   readonly httpsKey?: string
   readonly releases?: string[]
@@ -56,6 +57,10 @@ export function upCommand(): Command {
     )
     .addOption(new Option('--https-cert <file>', 'certificate (PEM): serve HTTPS').env('ALOE_HTTPS_CERT'))
     .addOption(new Option('--https-key <file>', 'key of the certificate (PEM)').env('ALOE_HTTPS_KEY'))
+    .option(
+      '--allow-private-webhooks [networks...]',
+      'webhooks may go to addresses of private networks and of this machine, or to these only: 10.1.0.0/16 (env: ALOE_ALLOW_PRIVATE_WEBHOOKS)',
+    )
     .option('--releases <folders...>', 'release folders to serve (default: build them from these sources)')
     .addOption(
       new Option('--log-level <level>', 'what is logged, on standard error (default: info; on a terminal warn)')
@@ -84,6 +89,7 @@ async function up(options: UpOptions): Promise<void> {
     ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
     ...adminOf(options),
     ...((options.openEnrolment ?? isOn(process.env.ALOE_OPEN_ENROLMENT)) && { openEnrolment: true }),
+    ...privateWebhooksOf(options),
     ...https,
     releases,
     logLevel: options.logLevel ?? (output.interactive ? 'warn' : 'info'),
@@ -138,6 +144,13 @@ function adminOf({ adminUsername, adminPassword }: UpOptions) {
       ...(adminPassword !== undefined && { password: adminPassword }),
     },
   }
+}
+
+function privateWebhooksOf({ allowPrivateWebhooks }: UpOptions) {
+  const text = process.env.ALOE_ALLOW_PRIVATE_WEBHOOKS?.trim() ?? ''
+  if (allowPrivateWebhooks !== undefined) return { allowPrivateWebhooks }
+  if (text === '' || /^(0|false|no|off)$/i.test(text)) return {}
+  return { allowPrivateWebhooks: isOn(text) ? true : text.split(/[\s,]+/) }
 }
 
 /** Environment variables are text: only these are a yes. */
