@@ -119,6 +119,52 @@ describe('the device registry', () => {
     assert.equal(registry.get(id)?.ownerId, alice.id)
   })
 
+  it('makes devices known many at a time, and gives those of nobody to a user', async () => {
+    await registry.provision(otherId, pem, bob)
+    await registry.claim(otherId, bob.id)
+    const known = await registry.makeKnown([id.toUpperCase(), otherId, id])
+    assert.deepEqual(
+      known.map((device) => device.id),
+      [id, otherId, id],
+    )
+    await registry.claimUnowned([id, otherId], alice.id)
+    await restart(false)
+    assert.deepEqual([registry.get(id)?.ownerId, registry.get(otherId)?.ownerId], [alice.id, bob.id])
+    assert.equal(registry.get(id)?.publicKey, null)
+  })
+
+  it('finds devices by serial number, IMEI and ICCID, and by the product that they report', async () => {
+    await registry.makeKnown([id, otherId])
+    await registry.setSerialNumber(id, ' SN-1 ')
+    await assert.rejects(registry.setSerialNumber(otherId, 'sn-1'), refusedWith('bad-serial-number'))
+    await assert.rejects(registry.setSerialNumber(otherId, id), refusedWith('bad-serial-number'))
+    registry.recordDescribe(otherId, { system: { modules: [], imei: '357500000000001', iccid: '8901AB' } })
+    registry.recordConnection(id, { platformId: 43, productId: 10_000 })
+    await registry.flush()
+    await restart(false)
+    assert.equal(registry.identified('sn-1')?.id, id)
+    assert.equal(registry.identified('357500000000001')?.id, otherId)
+    assert.equal(registry.identified('8901ab')?.id, otherId)
+    assert.equal(registry.identified(id.toUpperCase())?.id, id)
+    assert.deepEqual([...registry.reporting(10_000)], [id])
+    await registry.setSerialNumber(id, 'SN-2')
+    registry.recordConnection(id, { productId: 43 })
+    assert.equal(registry.identified('SN-1'), undefined)
+    assert.deepEqual([...registry.reporting(10_000)], [])
+  })
+
+  it('lets a code for a product’s devices claim only what the product says', async () => {
+    await registry.makeKnown([id, otherId])
+    const code = await registry.createClaimCode(alice.id, 10_000)
+    assert.equal(await registry.claimByCode(id, code), undefined)
+    registry.onProductClaim(async (deviceId, userId, productId) => {
+      return deviceId === otherId && userId === alice.id && productId === 10_000
+    })
+    assert.equal(await registry.claimByCode(id, code), undefined)
+    assert.equal(await registry.claimByCode(otherId, code), alice.id)
+    assert.equal(await registry.claimByCode(otherId, code), alice.id)
+  })
+
   it('gives a device to one of two who claim it at the same time', async () => {
     await registry.provision(id, pem, alice)
     const results = await Promise.allSettled([registry.claim(id, alice.id), registry.claim(id, bob.id)])

@@ -236,14 +236,17 @@ export class ProductDevices {
     throw new ProductError('not-in-product', `Device ${deviceId} is not in the product`)
   }
 
+  /** What stays keeps its place in the indexes, so that lists keep their order. */
   #put(member: ProductDevice): void {
     const before = this.#members.get(member.deviceId)
-    if (before) this.#unindex(before)
     const { deviceId, productId, groups } = member
+    for (const group of before?.groups ?? []) {
+      if (!groups.includes(group)) drop(this.#byGroup, groupKey(productId, group), deviceId)
+    }
     this.#members.set(deviceId, member)
     add(this.#byProduct, productId, deviceId)
     for (const group of groups) add(this.#byGroup, groupKey(productId, group), deviceId)
-    this.#options.registry.setProduct(deviceId, productId)
+    if (!before) this.#options.registry.setProduct(deviceId, productId)
   }
 
   #unput(member: ProductDevice): void {
