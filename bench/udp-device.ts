@@ -8,6 +8,7 @@ import {
   DtlsClient,
   encodeEventPublish,
   encodePing,
+  generateEcKey,
   helloFlag,
   noBytes,
 } from '@aloe/protocol'
@@ -17,8 +18,8 @@ export interface UdpDeviceKind {
   readonly port: number
   /** The cloud's public key. */
   readonly serverKey: KeyObject
-  /** One key serves all devices: the cloud is asked for the same work. */
-  readonly deviceKey: KeyObject
+  /** Which device has which key is a matter of its id: the cloud cannot know one from another. */
+  readonly deviceKeys: readonly KeyObject[]
   /** Only the DTLS handshake, nothing above it. */
   readonly bare?: boolean
 }
@@ -30,6 +31,21 @@ const pollEvery = 100
 const patience = 30_000
 /** Ids of events: far from those that the session gives, and round again before they reach them. */
 const firstEventId = 0x1000
+
+let deviceKeys: Promise<KeyObject[]> | undefined
+
+/** Keys of devices, more than a benchmark of handshakes has devices. */
+export function benchDeviceKeys(): Promise<KeyObject[]> {
+  deviceKeys ??= Promise.all(Array.from({ length: 4_000 }, generateEcKey))
+  return deviceKeys
+}
+
+function keyOf(id: string, keys: readonly KeyObject[]): KeyObject {
+  // The last half of an id counts the devices of a series.
+  const key = keys[Number.parseInt(id.slice(-12), 16) % keys.length]
+  if (!key) throw new Error('a kind of device has at least one key')
+  return key
+}
 
 export class UdpBenchDevice {
   readonly id: string
@@ -51,7 +67,7 @@ export class UdpBenchDevice {
     this.#socket.on('error', (error) => this.#lost(error))
     this.#client = new DtlsClient({
       deviceId: id,
-      deviceKey: kind.deviceKey,
+      deviceKey: keyOf(id, kind.deviceKeys),
       serverKey: kind.serverKey,
       random: randomBytes,
       handlers: {

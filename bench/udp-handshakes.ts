@@ -1,12 +1,11 @@
 /** What it costs to take a device in over UDP: the DTLS handshake alone, and all that follows it in the cloud. */
 import { createPublicKey } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { generateEcKey } from '@aloe/protocol'
 import { startCloudUnderTest } from './cloud-under-test.ts'
 import { deviceId, spread } from './fleet.ts'
 import { MeasuredProcess, type ProfileFolder } from './measured-process.ts'
 import type { Figure } from './report.ts'
-import { UdpBenchDevice, type UdpDeviceKind } from './udp-device.ts'
+import { benchDeviceKeys, UdpBenchDevice, type UdpDeviceKind } from './udp-device.ts'
 
 /** What a device told is in the database by then; that belongs to the cost. */
 const untilWritten = 2_500
@@ -30,15 +29,16 @@ export interface ListenerReady {
 
 /** Devices that make nothing but handshakes, with the listener alone. */
 export async function bareKind({ udpPort, publicKey }: ListenerReady): Promise<UdpDeviceKind> {
-  return { port: udpPort, serverKey: createPublicKey(publicKey), deviceKey: await generateEcKey(), bare: true }
+  return { port: udpPort, serverKey: createPublicKey(publicKey), deviceKeys: await benchDeviceKeys(), bare: true }
 }
 
 export async function measureUdpHandshakes(count: number, profile: ProfileFolder): Promise<Figure[]> {
   const listener = await MeasuredProcess.start<ListenerReady>('dtls-listener.ts')
   const cloud = await startCloudUnderTest()
   const kind = await bareKind(listener.ready)
-  const alone = async (number: number): Promise<void> => {
-    await spread(number, async (n) => (await UdpBenchDevice.connect(deviceId(1, n), kind)).stop())
+  /** Devices `from` and so on: those of one number have the same key, whenever they come. */
+  const alone = async (from: number, number: number): Promise<void> => {
+    await spread(number, async (n) => (await UdpBenchDevice.connect(deviceId(1, from + n), kind)).stop())
   }
   const whole = async (series: number, number: number): Promise<void> => {
     const devices = await connectUdpFleet(cloud.udpDeviceKind, { series, count: number })
@@ -48,19 +48,21 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
     await cloud.online(0)
   }
   try {
-    await alone(300)
+    // Until the compiler has done its work, which is the listener's CPU time too.
+    await alone(3_000, 1_000)
     await whole(1, 300)
     await listener.ask('operations', 500)
     const turn = Math.ceil(count / turns)
-    const seconds = { operations: 0, alone: 0, known: 0, new: 0 }
+    const seconds = { operations: 0, aloneNew: 0, aloneKnown: 0, known: 0, new: 0 }
     // In turns, for a shared machine changes its speed while it is measured.
     for (let n = 0; n < turns; n++) {
       seconds.operations += await listener.cpuDuring(() => listener.ask('operations', turn))
-      seconds.alone += await listener.cpuDuring(() => alone(turn))
+      seconds.aloneNew += await listener.cpuDuring(() => alone(n * turn, turn))
+      seconds.aloneKnown += await listener.cpuDuring(() => alone(n * turn, turn))
       seconds.new += await cloud.process.cpuDuring(() => whole(2 + n, turn))
       seconds.known += await cloud.process.cpuDuring(() => whole(2 + n, turn))
     }
-    await listener.profile(profile, 'udp-handshakes', () => alone(count))
+    await listener.profile(profile, 'udp-handshakes', () => alone(0, count))
     await cloud.process.profile(profile, 'udp-connect', () => whole(100, count))
     const limit = (turns * turn) / seconds.operations
     const figure = {
@@ -74,8 +76,13 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
     return [
       {
         ...figure,
-        name: 'DTLS handshakes, listener alone',
-        value: (turns * turn) / seconds.alone,
+        name: 'DTLS handshakes alone, known key',
+        value: (turns * turn) / seconds.aloneKnown,
+      },
+      {
+        ...figure,
+        name: 'DTLS handshakes alone, new key',
+        value: (turns * turn) / seconds.aloneNew,
         details: { 'with cookie': await listener.ask<number>('cookies') },
       },
       { ...figure, name: 'UDP connects, known device', value: (turns * turn) / seconds.known },

@@ -11,6 +11,7 @@ import type { Insertable, Selectable } from 'kysely'
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 import type { DeviceSessionTable } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
+import { decodeSubscriptions, encodeSubscriptions } from './stored-subscriptions.ts'
 
 export interface StoredSession {
   readonly deviceId: string
@@ -335,7 +336,7 @@ function toRow(session: StoredSession): Insertable<DeviceSessionTable> {
     address: session.address,
     secrets: session.secrets,
     hello: session.hello,
-    subscriptions: JSON.stringify(session.subscriptions),
+    subscriptions: encodeSubscriptions(session.subscriptions),
     state:
       (session.safeMode ? stateBit.safeMode : 0) |
       (session.described ? stateBit.described : 0) |
@@ -352,7 +353,7 @@ function fromRow(row: Selectable<DeviceSessionTable>): StoredSession {
     address: row.address,
     secrets: row.secrets,
     hello: row.hello,
-    subscriptions: JSON.parse(row.subscriptions) as Subscription[],
+    subscriptions: decodeSubscriptions(row.subscriptions),
     safeMode: (row.state & stateBit.safeMode) !== 0,
     described: (row.state & stateBit.described) !== 0,
     online: (row.state & stateBit.online) !== 0,

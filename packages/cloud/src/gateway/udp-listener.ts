@@ -41,8 +41,8 @@ const maxWaiting = 8
 const maxWaking = 20_000
 /** A session that came from the store stays so long without an authentic datagram. */
 const wakeTime: Millis = 10_000
-/** Devices that are looked for at each poll after a start: some hundreds a second. */
-const rousedAtOnce = 50
+/** Devices that are looked for at each poll after a start: a thousand a second, half of what a core can take. */
+const rousedAtOnce = 100
 /** What is dropped is logged so often, if there is anything. */
 const reportEvery: Millis = 60_000
 

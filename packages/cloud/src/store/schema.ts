@@ -137,7 +137,7 @@ export interface DeviceSessionTable {
   secrets: Uint8Array
   /** Payload of the device's Hello. */
   hello: Uint8Array
-  /** JSON array of subscriptions. */
+  /** JSON array of subscriptions (gateway/stored-subscriptions.ts). */
   subscriptions: string
   /** Bits: 1 in safe mode, 2 described itself, 4 online. */
   state: number
