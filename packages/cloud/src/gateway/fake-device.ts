@@ -67,23 +67,25 @@ export function linuxModule(
   version: number,
   dependencies: readonly ModuleDependency[] = [],
   size = 600,
+  text = false,
 ): Uint8Array {
-  const body = randomBytes(size)
+  const body = text ? Buffer.alloc(size, 'Device OS ') : randomBytes(size)
   return buildModule({ platformId: linux, function: moduleFunction, index, version, dependencies, body })
 }
 
 /** The modules of a Device OS release for `linux`: bootloader, system parts 1 and 2. */
-export function linuxSystem(systemVersion: number, bootloaderVersion: number, size?: number): Uint8Array[] {
+export function linuxSystem(
+  systemVersion: number,
+  bootloaderVersion: number,
+  size?: number,
+  text?: boolean,
+): Uint8Array[] {
+  const bootloader: ModuleDependency = { function: 'bootloader', index: 0, version: bootloaderVersion }
+  const part1: ModuleDependency = { function: 'system_part', index: 1, version: systemVersion }
   return [
-    linuxModule('bootloader', 0, bootloaderVersion, [], size),
-    linuxModule(
-      'system_part',
-      1,
-      systemVersion,
-      [{ function: 'bootloader', index: 0, version: bootloaderVersion }],
-      size,
-    ),
-    linuxModule('system_part', 2, systemVersion, [{ function: 'system_part', index: 1, version: systemVersion }], size),
+    linuxModule('bootloader', 0, bootloaderVersion, [], size, text),
+    linuxModule('system_part', 1, systemVersion, [bootloader], size, text),
+    linuxModule('system_part', 2, systemVersion, [part1], size, text),
   ]
 }
 

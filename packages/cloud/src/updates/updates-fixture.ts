@@ -86,9 +86,20 @@ export async function settle(): Promise<void> {
   for (let turn = 0; turn < 12; turn++) await new Promise(setImmediate)
 }
 
-/** A release of `linux` with modules of some kilobytes. */
-export function fixtureRelease(version: string, systemVersion: number, bootloaderVersion: number, size = 3_000) {
-  const files = linuxSystem(systemVersion, bootloaderVersion, size).map((bytes) => {
+/** A release of `linux` with modules of some kilobytes. @param text of content that can be compressed */
+export function fixtureRelease(
+  version: string,
+  systemVersion: number,
+  bootloaderVersion: number,
+  size = 3_000,
+  text = false,
+) {
+  return releaseOf(version, linuxSystem(systemVersion, bootloaderVersion, size, text))
+}
+
+/** A release of `linux` of these modules. */
+export function releaseOf(version: string, modules: readonly Uint8Array[]) {
+  const files = modules.map((bytes) => {
     const module = parseModule(bytes)
     return {
       filename: `${moduleLabel(module)}.bin`,
@@ -102,12 +113,13 @@ export function fixtureRelease(version: string, systemVersion: number, bootloade
       module,
     }
   })
+  const versionOf = (name: string) => files.findLast((file) => file.function === name)?.version ?? 0
   const release: CatalogueRelease = {
     version,
     platform: 'linux',
     platformId: 43,
-    systemVersion,
-    bootloaderVersion,
+    systemVersion: versionOf('system_part'),
+    bootloaderVersion: versionOf('bootloader'),
     prerelease: false,
     state: 'ga',
     files,
