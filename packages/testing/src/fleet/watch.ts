@@ -11,6 +11,9 @@ import { type Invariant, Violation } from './violation.ts'
 /** The same module is refused, or gets lost, so often before somebody must have noticed. */
 const maxFruitless = 12
 
+/** System errors from here on are a device's verdict on a file (modules-and-platforms.md 4.3). */
+const firstUpdateCode = -1_300
+
 interface Sent {
   /** Transfers that came to an end that the device decided, and yet did not help. */
   fruitless: number
@@ -54,6 +57,9 @@ export class Watch {
 
   asked(device: FleetDevice): void {
     this.#asked.set(device.id, (this.#asked.get(device.id) ?? 0) + 1)
+    for (const [key, sent] of this.#sent) {
+      if (key.startsWith(`${device.id} user_part`)) sent.fruitless = 0
+    }
   }
 
   /** A device has booted. */
@@ -107,17 +113,20 @@ export class Watch {
       if (outcome.ok) {
         this.counts.finished++
         this.counts.needed += file.length
+        if (modules.some((module) => module.function === 'user_part')) {
+          this.#asked.set(device.id, Math.max(0, (this.#asked.get(device.id) ?? 0) - 1))
+        }
       }
-      if (outcome.ok || !outcome.interrupted) sent.fruitless++
+      // Where nobody answered nothing was decided.
+      if (outcome.ok || outcome.code <= firstUpdateCode) sent.fruitless++
     }, ignore)
   }
 
   #application(device: FleetDevice, module: InstalledModule, installed: InstalledModules): void {
     const has = [...installed, ...device.accepted].some((other) => other.hash === module.hash && other.intact !== false)
     if (!has) return
-    const asked = this.#asked.get(device.id) ?? 0
-    if (asked === 0) this.report('repetition', `${name(device)} is sent ${moduleLabel(module)}, which it has`)
-    else this.#asked.set(device.id, asked - 1)
+    if ((this.#asked.get(device.id) ?? 0) > 0) return
+    this.report('repetition', `${name(device)} is sent ${moduleLabel(module)}, which it has`)
   }
 
   #system(

@@ -196,10 +196,14 @@ class World implements FleetWorld {
   async #pass(span: number, condition: () => boolean): Promise<boolean> {
     const end = this.simulation.now() + span
     let found = false
+    let lookAt = 0
     const done = () => {
       for (const device of this.#linux) device.look()
       if (this.#failure) throw this.#failure
       if (this.#watch.violation) return true
+      // The condition looks at all devices: once a second is enough.
+      if (this.simulation.now() < lookAt) return false
+      lookAt = this.simulation.now() + 1_000
       found = condition()
       return found
     }
@@ -308,13 +312,13 @@ class World implements FleetWorld {
     if (!core || !owner || !file || owner.asking || owner.refused || this.#converged(device)) return
     if (owner.accepted && !this.#givenUp(device, owner)) return
     if (!core.gateway.isOnline(device.id)) return
-    if (owner.accepted) owner.reflashes++
     owner.asking = true
     this.#watch.asked(device)
     this.trace(device, owner.accepted ? 'is flashed again' : 'is flashed')
     core.updates.flash(device.id, file, coreOwner.id).then(
       (result) => {
         owner.asking = false
+        if (result.ok && owner.accepted) owner.reflashes++
         if (result.ok) owner.accepted = true
         else if (result.status === 400 && device.isCalm) owner.refused = result.error
         if (!result.ok) this.trace(device, `is not flashed: ${result.status} ${result.error}`)
@@ -377,9 +381,13 @@ class World implements FleetWorld {
     const jobs = (await this.#core?.updates.jobs(device.id)) ?? []
     const told = jobs.slice(0, 3).map((job) => `${job.state}: ${JSON.stringify(job.detail).slice(0, 300)}`)
     const lies = device.installed.map((m) => `${m.function} ${m.index}@${m.version}${m.intact === false ? '!' : ''}`)
+    const connection = this.#core?.gateway.connection(device.id)
+    const link = connection
+      ? `online since ${connection.since - beginning}, ${connection.describe ? 'described' : 'not described'}, safe mode ${connection.safeMode}`
+      : 'offline'
     this.#watch.report(
       'convergence',
-      `${name(device)} is ${device.mode} with ${lies.join(', ')}; ${told.join('; ') || 'no job'}; owner ${JSON.stringify(this.#owners.get(device.id))}`,
+      `${name(device)} is ${device.mode} with ${lies.join(', ')}, ${link}; ${told.join('; ') || 'no job'}; owner ${JSON.stringify(this.#owners.get(device.id))}`,
     )
   }
 }

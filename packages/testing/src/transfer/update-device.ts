@@ -121,6 +121,7 @@ export class UpdateDevice {
         established: ({ messageIdSeed }) => {
           const session = this.#greet(flash, decision, (message) => channel.send(message), messageIdSeed + 1, again)
           session.start(simulation.now())
+          this.#changed()
         },
         message: (message) => this.#take(message),
         failed: again,
@@ -175,6 +176,7 @@ export class UpdateDevice {
           const session = this.#greet(flash, decision, send, firstId, () => again(true), remember)
           // A device that was reset tells everything anew, in the session that it had.
           session.start(simulation.now())
+          this.#changed()
         },
         message: (message) => this.#take(message),
         store: (bytes) => {
@@ -198,6 +200,10 @@ export class UpdateDevice {
 
   #take(message: Uint8Array): void {
     this.#session?.receive(message, this.#options.simulation.now())
+    this.#changed()
+  }
+
+  #changed(): void {
     for (const poller of this.#pollers) poller.changed()
   }
 
