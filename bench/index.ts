@@ -13,8 +13,9 @@ import { type Figure, machineLine, notes, table, thisMachine } from './report.ts
 import { measureUdpEvents } from './udp-events.ts'
 import { measureUdpHandshakes } from './udp-handshakes.ts'
 import { measureUdpSessions } from './udp-sessions.ts'
+import { measureWebhooks } from './webhooks.ts'
 
-const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--network] [--profile FOLDER]
+const usage = `npm run bench -- [--only connect,events,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--network] [--profile FOLDER]
 
 --only     some of the benchmarks
 --quick    small counts: sooner done, with figures that say less
@@ -24,7 +25,7 @@ const usage = `npm run bench -- [--only connect,events,ota,memory,udp-handshakes
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: 'connect,events,ota,memory,udp-handshakes,udp-events,udp-sessions' },
+    only: { type: 'string', default: 'connect,events,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions' },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     network: { type: 'boolean', default: false },
@@ -39,6 +40,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   connect: () => measureConnect(quick ? 200 : 1_000, profile),
   events: () => measureEvents(quick ? 40_000 : 400_000, profile),
   ota: () => measureOta(quick ? { devices: 2, bytes: 300_000 } : { devices: 8, bytes: 2_000_000 }, profile),
+  webhooks: () => measureWebhooks(quick ? 2_000 : 20_000, profile),
   memory: () => measureMemory(quick ? [500] : [1_000, 10_000]),
   'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 2_000, profile),
   'udp-events': () => measureUdpEvents(quick ? 20_000 : 200_000, profile),

@@ -10,6 +10,7 @@ const cloud = await startCloud({
   udpPort: Number(udpPort),
   releases: [],
   openEnrolment: true,
+  allowPrivateWebhooks: ['127.0.0.1'],
   admin: { username: 'bench', password },
 })
 answer(

@@ -5,7 +5,7 @@
  * about is therefore the very address that is connected to, after the name was looked up, and not the name.
  */
 import { type LookupAddress, type LookupAllOptions, lookup as lookupName } from 'node:dns'
-import type { LookupFunction } from 'node:net'
+import { isIP, type LookupFunction } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 export interface AddressPolicyOptions {
@@ -62,12 +62,13 @@ export class AddressPolicy {
 
   /**
    * The host of a URL that is an address and not a name: such a one is not looked up, so that it is asked about here.
+   * URLs write every address in its plain form ("2130706433" becomes "127.0.0.1").
    *
    * @throws AddressRefusedError
    */
   checkLiteral(hostname: string): void {
     const host = hostname.replace(/^\[(.*)\]$/, '$1')
-    if (ipaddr.isValid(host) && !this.allows(host)) throw new AddressRefusedError(host)
+    if (isIP(host) !== 0 && !this.allows(host)) throw new AddressRefusedError(host)
   }
 
   /** For `lookup` of sockets: gives the allowed addresses of a name, and fails when there are none. */

@@ -29,6 +29,8 @@ const keptText = 1_024
 export class DeliveryLog {
   readonly #logs: LoggedDelivery[] = []
   readonly #days: DayCounter[] = []
+  /** Days since 1970 of the newest. */
+  #day = 0
 
   add(entry: LoggedDelivery): void {
     this.#today(entry.time)[entry.type]++
@@ -53,9 +55,11 @@ export class DeliveryLog {
   }
 
   #today(time: number): DayCounter {
-    const date = new Date(time).toISOString().slice(0, 10)
     const [newest] = this.#days
-    if (newest?.date === date) return newest
+    const number = Math.floor(time / 86_400_000)
+    if (newest && number === this.#day) return newest
+    this.#day = number
+    const date = new Date(time).toISOString().slice(0, 10)
     const day = { date, success: 0, error: 0, sleep: 0 }
     this.#days.unshift(day)
     if (this.#days.length > keptDays) this.#days.pop()

@@ -66,8 +66,39 @@ class StaleConnectionError extends Error {
 
 /** What is told on the way. */
 export interface SendProgress {
-  /** The request has left for its (first) host. */
+  /** The request has left for its first host. */
   sent(): void
+}
+
+/** One call of `send`, over all its hops. */
+class Sending {
+  readonly rejectUnauthorized: boolean
+  readonly #progress: SendProgress | undefined
+  #told = false
+  #request: ClientRequest | undefined
+  /** Why it was broken off. */
+  ended: 'timeout' | 'stop' | undefined
+
+  constructor(rejectUnauthorized: boolean, progress: SendProgress | undefined) {
+    this.rejectUnauthorized = rejectUnauthorized
+    this.#progress = progress
+  }
+
+  begin(request: ClientRequest): void {
+    this.#request = request
+    if (this.ended) request.destroy()
+  }
+
+  sent(): void {
+    if (this.#told) return
+    this.#told = true
+    this.#progress?.sent()
+  }
+
+  end(why: 'timeout' | 'stop'): void {
+    this.ended = why
+    this.#request?.destroy(new Error(why))
+  }
 }
 
 interface Hop {
@@ -83,7 +114,7 @@ export class Sender {
   readonly #policy: AddressPolicy
   readonly #http: HttpAgent
   readonly #https: HttpsAgent
-  readonly #underWay = new Set<AbortController>()
+  readonly #underWay = new Set<Sending>()
 
   /** @throws RangeError for a network that is none */
   constructor({ clock, limits, ...addresses }: SenderOptions) {
@@ -106,59 +137,52 @@ export class Sender {
    *   `ALOE_ADDRESS_REFUSED`, `ALOE_REDIRECTS`, `ALOE_STOPPED`
    */
   async send(request: OutgoingRequest, progress?: SendProgress): Promise<WebhookResponse> {
-    const abort = new AbortController()
-    this.#underWay.add(abort)
-    let timedOut = false
-    const timer = this.#clock.setTimeout(() => {
-      timedOut = true
-      abort.abort()
-    }, this.#limits.timeout)
+    const sending = new Sending(request.rejectUnauthorized, progress)
+    this.#underWay.add(sending)
+    const timer = this.#clock.setTimeout(() => sending.end('timeout'), this.#limits.timeout)
     let hop: Hop = request
     try {
       for (let left = this.#limits.redirects; ; left--) {
         this.#policy.checkLiteral(hop.url.hostname)
-        const exchange = () => this.#exchange(hop, request.rejectUnauthorized, abort.signal, progress)
-        const response = await exchange().catch((error) => {
+        const response = await this.#exchange(hop, sending).catch((error) => {
           // The server closed a kept connection just when it was used again: it has not seen the request.
-          if (error instanceof StaleConnectionError) return exchange()
+          if (error instanceof StaleConnectionError) return this.#exchange(hop, sending)
           throw error
         })
         const next = redirectOf(response, hop)
-        if (next) {
-          // Nothing of it is read: it may be without end.
-          response.destroy()
-          if (left <= 0) throw new SendError('ALOE_REDIRECTS', hop.url.host, 'too many redirects')
-          hop = next
-          continue
-        }
-        return await this.#read(response, hop)
+        if (!next) return await this.#read(response, hop)
+        // Nothing of it is read: it may be without end.
+        response.destroy()
+        if (left <= 0) throw new SendError('ALOE_REDIRECTS', hop.url.host, 'too many redirects')
+        hop = next
       }
     } catch (error) {
-      throw this.#asSendError(error, hop, timedOut, abort.signal.aborted)
+      throw this.#asSendError(error, hop, sending.ended)
     } finally {
       this.#clock.clearTimeout(timer)
-      this.#underWay.delete(abort)
+      this.#underWay.delete(sending)
     }
   }
 
   /** Breaks off what is under way, and lets go of all connections. */
   close(): void {
-    for (const abort of this.#underWay) abort.abort()
+    for (const sending of this.#underWay) sending.end('stop')
     this.#http.destroy()
     this.#https.destroy()
   }
 
-  #exchange(hop: Hop, rejectUnauthorized: boolean, signal: AbortSignal, progress?: SendProgress) {
-    return new Promise<IncomingMessage>((resolve, reject) => {
+  #exchange(hop: Hop, sending: Sending): Promise<IncomingMessage> {
+    return new Promise((resolve, reject) => {
       const { url, method, headers, body } = hop
       // Always said, so that no server waits for a body that does not come (RFC 9110 8.6).
       const length = body === undefined && method === 'GET' ? {} : { 'content-length': Buffer.byteLength(body ?? '') }
-      const options = { method, headers: { ...headers, ...length }, signal }
+      const options = { method, headers: { ...headers, ...length } }
       const request: ClientRequest =
         url.protocol === 'https:'
-          ? httpsRequest(url, { ...options, agent: this.#https, rejectUnauthorized })
+          ? httpsRequest(url, { ...options, agent: this.#https, rejectUnauthorized: sending.rejectUnauthorized })
           : httpRequest(url, { ...options, agent: this.#http })
-      if (progress) request.once('finish', () => progress.sent())
+      sending.begin(request)
+      request.once('finish', () => sending.sent())
       request.once('response', resolve)
       request.on('error', (error: NodeJS.ErrnoException) => {
         const stale = request.reusedSocket && error.code === 'ECONNRESET'
@@ -173,24 +197,37 @@ export class Sender {
     })
   }
 
-  async #read(response: IncomingMessage, { url }: Hop): Promise<WebhookResponse> {
-    const chunks: Buffer[] = []
-    let bytes = 0
-    for await (const chunk of response as AsyncIterable<Buffer>) {
-      chunks.push(chunk)
-      bytes += chunk.length
-      // Leaving the loop ends the connection.
-      if (bytes >= this.#limits.responseBytes) break
-    }
-    const body = Buffer.concat(chunks).subarray(0, this.#limits.responseBytes).toString('utf8')
-    return { status: response.statusCode ?? 0, body, host: url.host, retryAfter: response.headers['retry-after'] }
+  #read(response: IncomingMessage, { url }: Hop): Promise<WebhookResponse> {
+    const { responseBytes } = this.#limits
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = []
+      let bytes = 0
+      const done = (): void => {
+        const body = Buffer.concat(chunks).subarray(0, responseBytes).toString('utf8')
+        const { statusCode: status = 0, headers } = response
+        resolve({ status, body, host: url.host, retryAfter: headers['retry-after'] })
+      }
+      response.on('data', (chunk: Buffer) => {
+        chunks.push(chunk)
+        bytes += chunk.length
+        if (bytes < responseBytes) return
+        done()
+        response.destroy()
+      })
+      response.once('end', done)
+      response.once('error', reject)
+      response.once('close', () => {
+        if (!response.complete) reject(new Error('the response ended too soon'))
+      })
+    })
   }
 
-  #asSendError(error: unknown, { url }: Hop, timedOut: boolean, aborted: boolean): SendError {
+  #asSendError(error: unknown, { url }: Hop, ended: 'timeout' | 'stop' | undefined): SendError {
     if (error instanceof SendError) return error
     const { host } = url
-    if (timedOut) return new SendError('ETIMEDOUT', host, `no answer within ${this.#limits.timeout / 1_000} s`)
-    if (aborted) return new SendError('ALOE_STOPPED', host, 'the cloud is stopping')
+    if (ended === 'timeout')
+      return new SendError('ETIMEDOUT', host, `no answer within ${this.#limits.timeout / 1_000} s`)
+    if (ended === 'stop') return new SendError('ALOE_STOPPED', host, 'the cloud is stopping')
     const failure = rootOf(error instanceof StaleConnectionError ? error.cause : error)
     const code = failure.code ?? 'ALOE_FAILED'
     const invalid = code.startsWith('ERR_INVALID_') || code === 'ERR_UNESCAPED_CHARACTERS'
