@@ -4,10 +4,10 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { generateDeviceKey, generateEcKey } from '@aloe/protocol'
+import { generateDeviceKey } from '@aloe/protocol'
 import type { DeviceKind } from './bench-device.ts'
 import { MeasuredProcess } from './measured-process.ts'
-import type { UdpDeviceKind } from './udp-device.ts'
+import { benchDeviceKeys, type UdpDeviceKind } from './udp-device.ts'
 
 interface Ready {
   readonly httpUrl: string
@@ -59,7 +59,7 @@ async function startIn(folder: string, password: string, port: number): Promise<
   const udpDeviceKind: UdpDeviceKind = {
     port: udpPort,
     serverKey: createPublicKey(wellKnown.keys.udp.publicKey),
-    deviceKey: await generateEcKey(),
+    deviceKeys: await benchDeviceKeys(),
   }
 
   async function ask(

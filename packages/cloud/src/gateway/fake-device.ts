@@ -99,6 +99,8 @@ export class FakeDevice implements UpdateTarget {
   /** Everything that happened, in words, for tests to look at. */
   readonly log: string[] = []
   readonly events: { name: string; data: string }[] = []
+  /** Data and content types of the same events, as they came. */
+  readonly received: { name: string; data: Uint8Array; contentType: number }[] = []
   session: DeviceSession | undefined
   updatesForced = false
   signalling = false
@@ -212,7 +214,10 @@ export class FakeDevice implements UpdateTarget {
           return handler !== undefined
         },
         variable: (name) => this.options.variables?.[name],
-        event: (name, data) => this.#event(name, Buffer.from(data).toString('utf8')),
+        event: (name, data, contentType) => {
+          this.received.push({ name, data: Uint8Array.from(data), contentType })
+          this.#event(name, Buffer.from(data).toString('utf8'))
+        },
         time: (unixTime) => {
           this.time = unixTime
         },

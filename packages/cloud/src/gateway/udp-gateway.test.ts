@@ -17,6 +17,7 @@ import { FakeDevice, type FakeDeviceOptions, linuxApplication, linuxSystem } fro
 import { lastingUdpPort } from './lasting-port.ts'
 import type { GatewayLimits } from './limits.ts'
 import { SessionStore } from './session-store.ts'
+import { decodeSubscriptions } from './stored-subscriptions.ts'
 import { until } from './until.ts'
 
 const log = pino({ level: process.env.ALOE_LOG_LEVEL ?? 'silent' })
@@ -360,7 +361,7 @@ describe('the gateway on UDP', () => {
       await described()
       await settled(made)
       const row = await store.db.selectFrom('device_sessions').selectAll().executeTakeFirstOrThrow()
-      const prefixes = (JSON.parse(row.subscriptions) as { prefix: string }[]).map(({ prefix }) => prefix)
+      const prefixes = decodeSubscriptions(row.subscriptions).map(({ prefix }) => prefix)
       assert.deepEqual(prefixes.sort(), ['a', 'b', 'particle', 'spark'])
       const size = row.secrets.length + row.hello.length
       assert.ok(size < 300, `${size} bytes`)
