@@ -18,13 +18,13 @@ describe('assets and power failures', () => {
   for (let seed = 0; seed < seeds; seed++) {
     it(`leave whole assets behind, wherever the power is cut (seed ${seed})`, () => {
       const needed = [assetRef(newer), assetRef(other)]
+      const fresh = new FaultyStorage()
+      new Flash(fresh, platform).assets.add(buildAssetModule(older), [])
+      let complete = false
       let cuts = 0
-      for (let operation = 0; ; operation++) {
-        const fresh = new FaultyStorage()
-        new Flash(fresh, platform).assets.add(buildAssetModule(older), [])
-        const storage = fresh.clone({ seed: seed * 1_000 + operation })
-        storage.failAfter = operation
-        let complete = false
+      for (let at = 0; !complete; at++) {
+        const storage = fresh.clone()
+        storage.cutAt(at)
         try {
           const { assets } = new Flash(storage, platform)
           assets.add(buildAssetModule(newer), needed)
@@ -34,18 +34,18 @@ describe('assets and power failures', () => {
           if (!(error instanceof PowerCut)) throw error
           cuts++
         }
-        if (complete) break
-        const flash = new Flash(storage.restart(), platform)
+        storage.reboot(seed < 2 ? seed : at * seeds + seed)
+        const flash = new Flash(storage, platform)
         flash.recover()
         const there = flash.assets.list()
         for (const { name, hash } of there) {
           const data = flash.assets.read(name)
-          assert.ok(data, `${name} is listed and cannot be read after a cut at ${operation}`)
+          assert.ok(data, `${name} is listed and cannot be read after a cut at ${at}`)
           assert.equal(assetRef({ name, data }).hash, hash)
         }
         assert.ok(
           there.some(({ name }) => name === 'logo'),
-          `no logo after a cut at ${operation}`,
+          `no logo after a cut at ${at}`,
         )
         // And it goes on.
         assert.equal(flash.assets.add(buildAssetModule(newer), needed), 0)

@@ -50,7 +50,10 @@ export interface Undecidable {
 export function decide(flash: Flash, safeModeRequested: boolean): ModuleDecision | Undecidable {
   const unusable = unusableSystemPart(flash)
   if (unusable !== undefined) return { mode: 'dfu', why: unusable }
-  const check = bootCheck(flash.platform, flash.installed().map(installedModule), { safeModeRequested })
+  const check = bootCheck(flash.platform, flash.installed().map(installedModule), {
+    safeModeRequested,
+    assets: flash.assets.list(),
+  })
   return {
     mode: check.mode,
     ...(check.reason && { reason: check.reason }),

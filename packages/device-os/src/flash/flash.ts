@@ -18,6 +18,7 @@ import {
   updateResult,
 } from '@aloe/firmware'
 import { replaceFile, type Storage, temporarySuffix } from '../storage/storage.ts'
+import { AssetStore } from './asset-store.ts'
 import { changeConfig, type DeviceConfig, type DeviceConfigChange, loadConfig, saveConfig } from './device-config.ts'
 import { FlashError } from './flash-error.ts'
 import { PendingList, type PendingModule } from './pending-list.ts'
@@ -59,6 +60,7 @@ export class Flash {
   readonly storage: Storage
   readonly platform: Platform
   readonly staging: StagingArea
+  readonly assets: AssetStore
   readonly #pending: PendingList
   readonly #slots = new Map<string, Uint8Array | undefined>()
   #config: DeviceConfig | undefined
@@ -67,6 +69,7 @@ export class Flash {
     this.storage = storage
     this.platform = platform
     this.staging = new StagingArea(storage, platform.otaRegionSize)
+    this.assets = new AssetStore(storage, platform.assets)
     this.#pending = new PendingList(storage)
   }
 
@@ -76,6 +79,7 @@ export class Flash {
     for (const name of left) this.storage.remove(name)
     if (left.length > 0) this.storage.syncDirectory()
     this.#pending.sweep()
+    this.assets.sweep()
   }
 
   // Installed modules
@@ -115,6 +119,12 @@ export class Flash {
     this.#slots.delete(slotFile(module))
     replaceFile(this.storage, slotFile(module), bytes)
     return module
+  }
+
+  /** Stores an accepted asset module. Returns 0 or an update result. */
+  addAsset(module: Uint8Array): UpdateResult {
+    const user = this.installed().find(({ function: name }) => name === 'user_part')
+    return this.assets.add(module, user?.assetDependencies ?? [])
   }
 
   // Pending modules

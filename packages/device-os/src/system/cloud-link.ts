@@ -264,7 +264,11 @@ export class CloudLink {
     const { input, application, startedAt } = this.#options
     const { communication, decision, flash, hal } = input
     if (kind === 'system') {
-      return communication.encodeSystemDescribe({ platformId: flash.platform.id, modules: decision.modules })
+      return communication.encodeSystemDescribe({
+        platformId: flash.platform.id,
+        modules: decision.modules,
+        assets: flash.assets.list(),
+      })
     }
     if (kind === 'application') {
       const link = application()

@@ -2,7 +2,13 @@
  * Updates on the device's side: what is let in, where it is put together, what becomes of it
  * (modules-and-platforms.md 4.3, 4.4).
  */
-import { installedModule, systemErrorMessage, updateResult, validateUpdate } from '@aloe/firmware'
+import {
+  installedModule,
+  systemErrorMessage,
+  type UpdateValidation,
+  updateResult,
+  validateUpdate,
+} from '@aloe/firmware'
 import type { UpdateError, UpdateRequest, UpdateTarget } from '@aloe/protocol'
 import type { Flash } from '../flash/flash.ts'
 import { isStorageError } from '../storage/storage.ts'
@@ -26,6 +32,8 @@ export class Updates implements UpdateTarget {
   #active = false
   /** The validated file. */
   #file: Uint8Array | undefined
+  /** It is an asset, and not for the bootloader. */
+  #asset = false
   /** Why the file, which is here, was found to be of no use. */
   #refusal: UpdateError | undefined
   /** The flash did not take a part of the file: it is full, or broken. */
@@ -77,8 +85,12 @@ export class Updates implements UpdateTarget {
     if (!check.ok) return this.#refuse(refusal(check.error), staging.complete)
     const file = staging.bytes()
     const installed = this.#flash.installed().map((module) => installedModule(module))
-    const { result, message } = validateUpdate(file, platform, installed)
+    const { result, message, modules } = validateUpdate(file, platform, installed)
     if (result !== updateResult.ok) return this.#refuse({ error: result, message }, staging.complete)
+    // Assets are tested by their own store (4.7).
+    this.#asset = isAsset(modules)
+    const stored = this.#asset ? this.#flash.assets.check(file) : updateResult.ok
+    if (stored !== updateResult.ok) return this.#refuse(refusal(stored), staging.complete)
     this.#refusal = undefined
     this.#file = file
     return { ok: true }
@@ -87,7 +99,7 @@ export class Updates implements UpdateTarget {
   apply(): void {
     const file = this.#file
     if (file === undefined) return
-    const result = this.#storing(() => this.#flash.addPending(file))
+    const result = this.#storing(() => (this.#asset ? this.#flash.addAsset(file) : this.#flash.addPending(file)))
     this.#end(true)
     if (result === updateResult.ok) this.#handlers.applied()
     else if (typeof result === 'number') this.#handlers.failed(result, systemErrorMessage(result))
@@ -125,6 +137,10 @@ export class Updates implements UpdateTarget {
       return { error: updateResult.error, message: `the flash does not take it: ${error.message}` }
     }
   }
+}
+
+function isAsset(modules: UpdateValidation['modules']): boolean {
+  return modules.length === 1 && modules[0]?.module?.function === 'asset'
 }
 
 const refusal = (error: number): UpdateError => ({ error, message: systemErrorMessage(error) })
