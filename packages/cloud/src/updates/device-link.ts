@@ -14,6 +14,8 @@ export interface DeviceLinkContext {
 
 /** A device that took a module is expected back within this time: it may keep its application for 30 s (4.4). */
 export const restartTime = 120_000
+/** A co-processor is written before the restart, which takes minutes (modules-and-platforms.md 1.8). */
+const coprocessorTime = 10 * 60_000
 /** A device that drops its connection after a refusal is back within about a second; connecting may take longer. */
 const returnTime = 5_000
 /** A battery does not change faster than it matters. */
@@ -28,6 +30,7 @@ export class DeviceLink {
   /** The connection in which a file was taken: the device restarts, nothing more happens in it. */
   #sentIn: number | undefined
   #sentAt = 0
+  #restartTime = restartTime
   #backUntil = 0
   #pendingTold: boolean | undefined
   #battery: { readonly percent: number | undefined; readonly at: number } | undefined
@@ -41,20 +44,25 @@ export class DeviceLink {
     return this.#context.gateway.connection(this.deviceId)
   }
 
-  /** The device took a file. */
-  taken(connection: ConnectionInfo): void {
+  /** The device took a file. @param coprocessor the file, or a part of it, is for the co-processor */
+  taken(connection: ConnectionInfo, coprocessor = false): void {
+    this.#restartTime = coprocessor ? coprocessorTime : restartTime
     this.#sentIn = connection.serial
     this.#sentAt = this.#context.clock.now()
   }
 
   /** The device restarts to install what it was sent. */
   get restarting(): boolean {
-    return this.#sentIn !== undefined && this.#context.clock.now() - this.#sentAt < restartTime
+    return this.#sentIn !== undefined && this.#context.clock.now() - this.#sentAt < this.#restartTime
   }
 
-  /** Still in the connection in which the device took a file. */
+  /**
+   * Still in the connection in which the device took a file. Not for ever: the power may have gone before it was put
+   * aside, and a device of Device OS 3.1 to 3.3 that resumes its session does not show that it restarted
+   * (device-protocol.md 2.6.2).
+   */
   rests(connection: ConnectionInfo): boolean {
-    if (connection.serial === this.#sentIn) return true
+    if (connection.serial === this.#sentIn && this.restarting) return true
     this.#sentIn = undefined
     return false
   }
@@ -66,7 +74,7 @@ export class DeviceLink {
 
   /** Unix milliseconds until which the device may be away without being gone; undefined when it is not expected. */
   get expectedUntil(): number | undefined {
-    const until = Math.max(this.#backUntil, this.#sentIn === undefined ? 0 : this.#sentAt + restartTime)
+    const until = Math.max(this.#backUntil, this.#sentIn === undefined ? 0 : this.#sentAt + this.#restartTime)
     return until > this.#context.clock.now() ? until : undefined
   }
 

@@ -271,7 +271,8 @@ export class JobRunner {
     }
     gateway.collectTraffic(this.#deviceId)
     const bytes = (job.detail.bytes ?? 0) + Math.max(0, transfer.reached - transfer.offset)
-    if (outcome.ok) this.#link.taken(connection)
+    const coprocessor = parcel.modules.some((sent) => sent.function === 'ncp_firmware')
+    if (outcome.ok) this.#link.taken(connection, coprocessor)
     if (closing() || !isOpen(job)) return !outcome.ok
     if (!outcome.ok) {
       job.detail = { ...job.detail, bytes }
@@ -318,8 +319,11 @@ export class JobRunner {
   ): Promise<boolean> {
     const { gateway, limits, now, events } = this.#context
     const { parcel } = transfer
-    // Another job came first; nothing failed.
-    if (failure.cancelled) return true
+    if (failure.cancelled) {
+      // Another job came first, and nothing failed; or the device did not take it in time, as its owner was told.
+      if (job.detail.unaccepted && isOpen(job)) await this.fail(job, gone)
+      return true
+    }
     if (failure === gone) {
       if (!job.detail.unaccepted) return false
       await this.fail(job, gone)
