@@ -15,6 +15,7 @@ import { listCommand } from './commands/list.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts'
 import { planCommand } from './commands/plan.ts'
 import { upCommand } from './commands/up.ts'
+import { userCommand } from './commands/user.ts'
 import { webhookCommand } from './commands/webhook.ts'
 
 const tour = `
@@ -43,6 +44,7 @@ export function createProgram(): Command {
     .addCommand(loginCommand())
     .addCommand(logoutCommand())
     .addCommand(whoamiCommand())
+    .addCommand(userCommand())
     .commandsGroup('Devices:')
     .addCommand(deviceCommand())
     .addCommand(listCommand())

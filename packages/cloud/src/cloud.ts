@@ -16,11 +16,14 @@ import { EventStreams } from './events/event-streams.ts'
 import { createGateway } from './gateway/device-gateway.ts'
 import type { GatewayLimits } from './gateway/limits.ts'
 import { SessionStore } from './gateway/session-store.ts'
+import type { AuditLimits } from './identity/audit.ts'
 import { Identity } from './identity/identity.ts'
+import type { LoginLimits } from './identity/login-throttle.ts'
 import { type IntegrationLimits, Integrations } from './integrations/integrations.ts'
 import { webhookMetrics } from './integrations/metrics.ts'
 import { openServerKeys } from './keys.ts'
 import { createLogger } from './log.ts'
+import { mailByCommand } from './mail-command.ts'
 import { watchProducts } from './products/product-watch.ts'
 import { Products } from './products/products.ts'
 import { openStore } from './store/store.ts'
@@ -43,6 +46,15 @@ export interface CloudOptions {
   readonly admin?: { readonly username?: string; readonly password?: string }
   /** Devices without a registered key are let in, and their keys registered: for demos and labs. */
   readonly openEnrolment?: boolean
+  /** Anybody may make a user; otherwise administrators only. */
+  readonly openRegistration?: boolean
+  /**
+   * Proxies whose `X-Forwarded-*` are believed: addresses and networks, or true for whoever connects. Without it all
+   * that comes through a proxy on this machine seems to come from the machine itself, to which no limits apply.
+   */
+  readonly trustProxy?: boolean | readonly string[]
+  /** Sends mail: a shell command that gets a message on its standard input, and who the sender is. */
+  readonly mail?: { readonly command: string; readonly from?: string }
   /** PEM files, by path. */
   readonly https?: { readonly cert: string; readonly key: string }
   /** With which `GET /metrics` may be read, besides the tokens of administrators. */
@@ -59,6 +71,10 @@ export interface CloudOptions {
   readonly logger?: Logger
   readonly limits?: {
     readonly api?: Partial<ApiLimits>
+    /** How often passwords and codes may be tried. */
+    readonly login?: Partial<LoginLimits>
+    /** What is kept of the audit log. */
+    readonly audit?: Partial<AuditLimits>
     readonly gateway?: Partial<GatewayLimits>
     readonly updates?: Partial<UpdateLimits>
     readonly integrations?: Partial<IntegrationLimits>
@@ -121,10 +137,15 @@ async function open(
     store,
     now,
     onError: (error) => log.error({ error }, 'the audit log could not be written'),
+    ...(limits.login && { loginLimits: limits.login }),
+    ...(limits.audit && { auditLimits: limits.audit }),
   })
   closers.push(() => identity.close())
   const { username = 'admin', password } = options.admin ?? {}
   const administrator = await identity.ensureAdministrator({ username, ...(password !== undefined && { password }) })
+  if (administrator.passwordChanged) {
+    log.warn({ username: administrator.username }, 'the administrator has the given password now, and no second factor')
+  }
 
   const registry = await DeviceRegistry.open({
     store,
@@ -248,6 +269,9 @@ async function open(
       ...(options.https && { https: await certificate(options.https) }),
       ...(limits.api && { limits: limits.api }),
       ...(options.metricsToken !== undefined && { metricsToken: options.metricsToken }),
+      ...(options.openRegistration !== undefined && { openRegistration: options.openRegistration }),
+      ...(options.trustProxy !== undefined && { trustProxy: trusted(options.trustProxy) }),
+      ...(options.mail && { sendMail: mailByCommand(options.mail.command, options.mail.from ?? 'aloe@localhost') }),
     },
   })
   closers.push(() => api.close())
@@ -274,6 +298,10 @@ async function open(
       log.info('the cloud has stopped')
     },
   }
+}
+
+function trusted(proxies: boolean | readonly string[]): boolean | string[] {
+  return typeof proxies === 'boolean' ? proxies : [...proxies]
 }
 
 async function certificate(files: { cert: string; key: string }): Promise<{ cert: Buffer; key: Buffer }> {

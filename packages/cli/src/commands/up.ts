@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { type Command, InvalidArgumentError, Option } from 'commander'
 import { CliError, exitCode, messageOf } from '../cli-error.ts'
 import { type CommonOptions, makeCommand, outputOf } from '../command.ts'
+import { readLimits } from '../limits-file.ts'
 import { nextStop } from '../stop-signal.ts'
 
 interface UpOptions extends CommonOptions {
@@ -14,6 +15,11 @@ interface UpOptions extends CommonOptions {
   readonly adminUsername?: string
   readonly adminPassword?: string
   readonly openEnrolment?: boolean
+  readonly openRegistration?: boolean
+  readonly trustProxy?: string
+  readonly mailCommand?: string
+  readonly mailFrom?: string
+  readonly limits?: string
   readonly publicUrl?: string
   readonly allowPrivateWebhooks?: true | string[]
   readonly httpsCert?: string
@@ -37,7 +43,7 @@ export function upCommand(): Command {
         line: 'aloe up --http-port 0 --tcp-port 0 --data-dir /tmp/a --json',
         what: 'free ports, for scripts and tests',
       },
-      { line: 'ALOE_ADMIN_PASSWORD=secret aloe up', what: 'with a password of your own at the first start' },
+      { line: 'ALOE_ADMIN_PASSWORD=secret aloe up', what: 'with a password of your own, or a new one' },
     ],
   })
     .addOption(new Option('--host <address>', 'address to listen on').env('ALOE_HOST').default('127.0.0.1'))
@@ -45,11 +51,28 @@ export function upCommand(): Command {
     .addOption(port('--tcp-port', 'port for devices that speak TCP; 0 takes a free one', 'ALOE_TCP_PORT', 5683))
     .addOption(port('--udp-port', 'port for devices that speak UDP; 0 takes a free one', 'ALOE_UDP_PORT', 5684))
     .addOption(new Option('--data-dir <folder>', 'where everything is kept').env('ALOE_DATA_DIR').default('./data'))
-    .addOption(new Option('--admin-username <name>', 'administrator of the first start').env('ALOE_ADMIN_USERNAME'))
+    .addOption(new Option('--admin-username <name>', 'the administrator (default: admin)').env('ALOE_ADMIN_USERNAME'))
     .addOption(
-      new Option('--admin-password <password>', 'its password (default: a random one)').env('ALOE_ADMIN_PASSWORD'),
+      new Option('--admin-password <password>', 'its password, also later on (default: a random one)').env(
+        'ALOE_ADMIN_PASSWORD',
+      ),
     )
     .option('--open-enrolment', 'let in devices with unknown keys: for labs only (env: ALOE_OPEN_ENROLMENT)')
+    .option('--open-registration', 'let anybody make a user (env: ALOE_OPEN_REGISTRATION)')
+    .addOption(
+      new Option('--trust-proxy <addresses>', 'proxies in front of it, e.g. 127.0.0.1,10.0.0.0/8').env(
+        'ALOE_TRUST_PROXY',
+      ),
+    )
+    .addOption(
+      new Option('--mail-command <command>', 'sends mail, e.g. "sendmail -t" (default: links are logged)').env(
+        'ALOE_MAIL_COMMAND',
+      ),
+    )
+    .addOption(new Option('--mail-from <address>', 'sender of mail').env('ALOE_MAIL_FROM'))
+    .addOption(
+      new Option('--limits <file>', 'rates and lock-outs other than the default (docs/identity.md)').env('ALOE_LIMITS'),
+    )
     .addOption(
       new Option('--public-url <url>', 'address at which clients reach the API')
         .env('ALOE_PUBLIC_URL')
@@ -90,6 +113,12 @@ async function up(options: UpOptions): Promise<void> {
     ...adminOf(options),
     ...((options.openEnrolment ?? isOn(process.env.ALOE_OPEN_ENROLMENT)) && { openEnrolment: true }),
     ...privateWebhooksOf(options),
+    ...((options.openRegistration ?? isOn(process.env.ALOE_OPEN_REGISTRATION)) && { openRegistration: true }),
+    ...(options.trustProxy !== undefined && { trustProxy: proxies(options.trustProxy) }),
+    ...(options.mailCommand !== undefined && {
+      mail: { command: options.mailCommand, ...(options.mailFrom !== undefined && { from: options.mailFrom }) },
+    }),
+    ...(options.limits !== undefined && { limits: await readLimits(options.limits) }),
     ...https,
     releases,
     logLevel: options.logLevel ?? (output.interactive ? 'warn' : 'info'),
@@ -151,6 +180,15 @@ function privateWebhooksOf({ allowPrivateWebhooks }: UpOptions) {
   if (allowPrivateWebhooks !== undefined) return { allowPrivateWebhooks }
   if (text === '' || /^(0|false|no|off)$/i.test(text)) return {}
   return { allowPrivateWebhooks: isOn(text) ? true : text.split(/[\s,]+/) }
+}
+
+/** `true` trusts whoever connects: for a cloud that nothing but its proxy reaches. */
+function proxies(text: string): boolean | string[] {
+  if (isOn(text)) return true
+  return text
+    .split(',')
+    .map((address) => address.trim())
+    .filter((address) => address !== '')
 }
 
 /** Environment variables are text: only these are a yes. */

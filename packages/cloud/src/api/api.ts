@@ -34,7 +34,7 @@ import type { ApiDeps } from './services.ts'
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Counted besides all requests. */
-    rate?: Exclude<RateClass, 'requests'>
+    rate?: Exclude<RateClass, 'requests' | 'serialNumbers'>
   }
 }
 

@@ -30,4 +30,12 @@ describe('rate limits', () => {
     for (let i = 0; i < 20_001; i++) limiter.count('logins', `host ${i}`, 0)
     assert.equal(limiter.count('logins', 'first', 0), 0, 'forgotten')
   })
+
+  it('count look-ups of serial numbers by user, in an hour', () => {
+    const limiter = new RateLimiter({ ...defaultLimits, serialNumbers: 1 })
+    assert.equal(limiter.count('serialNumbers', '192.0.2.1', 0, 'ann'), 0)
+    assert.equal(limiter.count('serialNumbers', '192.0.2.2', 0, 'ann'), 3_600_000)
+    assert.equal(limiter.count('serialNumbers', '192.0.2.1', 0, 'bob'), 0)
+    assert.equal(limiter.count('serialNumbers', '127.0.0.1', 0, 'ann'), 0)
+  })
 })

@@ -6,6 +6,8 @@ export interface ApiLimits {
   readonly logins: number
   /** The other requests on tokens and users that take or give credentials. */
   readonly credentials: number
+  /** Look-ups of serial numbers by one user in an hour: nobody lists them all. */
+  readonly serialNumbers: number
   /** Event streams opened by one host in five minutes. */
   readonly streamsOpened: number
   /** Event streams that one host has open. */
@@ -35,6 +37,7 @@ export const defaultLimits: ApiLimits = {
   requests: 10_000,
   logins: 100,
   credentials: 100,
+  serialNumbers: 50,
   streamsOpened: 100,
   streamsOpen: 100,
   tokenRecheck: 10_000,
@@ -49,11 +52,18 @@ export const defaultLimits: ApiLimits = {
   requestTimeout: 120_000,
 }
 
-const windowLength = 5 * 60_000
+const fiveMinutes = 5 * 60_000
+const windowLength: Readonly<Record<RateClass, number>> = {
+  requests: fiveMinutes,
+  logins: fiveMinutes,
+  credentials: fiveMinutes,
+  streamsOpened: fiveMinutes,
+  serialNumbers: 60 * 60_000,
+}
 /** Hosts counted at most; the oldest are forgotten. */
 const capacity = 20_000
 
-export type RateClass = 'requests' | 'logins' | 'credentials' | 'streamsOpened'
+export type RateClass = 'requests' | 'logins' | 'credentials' | 'streamsOpened' | 'serialNumbers'
 
 /** Counts what hosts do, in fixed windows. */
 export class RateLimiter {
@@ -64,13 +74,16 @@ export class RateLimiter {
     this.#limits = limits
   }
 
-  /** @returns how long the host must wait, in milliseconds; 0 when it may go on */
-  count(kind: RateClass, host: string, now: number): number {
+  /**
+   * @param user whose requests are counted, if they are not those of the host
+   * @returns how long to wait, in milliseconds; 0 for who may go on
+   */
+  count(kind: RateClass, host: string, now: number, user?: string): number {
     if (this.#limits.exemptLoopback && isLoopback(host)) return 0
-    const key = `${kind} ${host}`
+    const key = `${kind} ${user ?? host}`
     let window = this.#windows.get(key)
     if (!window || window.endsAt <= now) {
-      window = { count: 0, endsAt: now + windowLength }
+      window = { count: 0, endsAt: now + windowLength[kind] }
       this.#windows.delete(key)
       this.#windows.set(key, window)
       this.#trim()

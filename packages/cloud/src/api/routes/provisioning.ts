@@ -13,7 +13,7 @@ import type { ProductRecord } from '../../products/products.ts'
 import { owner } from '../access.ts'
 import { callerOf, userOf } from '../authentication.ts'
 import type { ApiContext } from '../context.ts'
-import { badRequest, forbidden, notFound } from '../errors.ts'
+import { badRequest, forbidden, notFound, tooMany } from '../errors.ts'
 import { type ApiServer, NumberLike, OptionalText, pathOf, readInteger } from '../schemas.ts'
 
 const Provisioning = Type.Object({
@@ -86,6 +86,8 @@ export function provisioningRoutes(app: ApiServer, context: ApiContext): void {
     { schema: { params: pathOf('serial') }, config: { access: owner('devices:get') } },
     async (request) => {
       const { serial } = request.params
+      const wait = context.rates.count('serialNumbers', request.ip, context.now(), userOf(request).id)
+      if (wait > 0) throw tooMany(wait)
       const device = registry.identified(serial)
       const same = device?.serialNumber?.toLowerCase() === serial.trim().toLowerCase()
       if (!device || !same || !mayKnow(request, device)) throw notFound('No device has this serial number')

@@ -96,6 +96,7 @@ export function userRoutes(app: ApiServer, context: ApiContext): void {
     const devices = registry.list(user.id)
     await identity.removeUser(user.id)
     await integrations.ownerDeleted({ kind: 'user', userId: user.id })
+    await integrations.ownerDeleted({ kind: 'user', userId: user.id })
     for (const device of devices) {
       await registry.unclaim(device.id, user.id)
       gateway.ownerChanged(device.id)
