@@ -295,14 +295,15 @@ describe('the REST API', () => {
       assert.equal(request?.target, undefined)
     })
 
-    it('are one binary or sources, and bundles are refused truthfully', async () => {
+    it('are one binary, one bundle, or sources', async () => {
       const put = (files: Record<string, string>, fields = {}) =>
         api.request('PUT', '/v1/devices/lamp', { body: upload(files, fields) })
       assert.equal((await put({ '/abs/path/x.BIN': 'b' }, { latest: 'true' })).body.status, 'Update started')
       assert.equal((await put({ firmware: 'b' })).body.status, 'Update started')
       assert.equal((await put({ 'firmware.x': 'b' }, { file_type: 'binary' })).body.status, 'Update started')
       assert.equal((await put({ 'a.bin': 'b', 'b.bin': 'b' })).status, 400)
-      assert.equal((await put({ 'a.zip': 'b' })).status, 501)
+      assert.equal((await put({ 'a.zip': 'b' })).body.status, 'Update started')
+      assert.equal((await put({ 'a.zip': 'b', 'b.ts': 'b' })).status, 400)
       assert.equal((await put({})).status, 400)
     })
 

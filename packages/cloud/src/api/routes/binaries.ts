@@ -1,27 +1,31 @@
 /** Compiling, and fetching what was compiled (cloud-api.md 1.5). */
-import { Type } from 'typebox'
+import { platformById } from '@aloe/firmware'
+import type { FastifyRequest } from 'fastify'
+import { type Static, Type } from 'typebox'
 import { type CompileResult, compileFailedOutput } from '../../compiler/compiler.ts'
+import { mayOnProduct } from '../../identity/access-rules.ts'
 import { newId } from '../../store/id.ts'
 import { owner } from '../access.ts'
-import { userOf } from '../authentication.ts'
+import { callerOf, userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { ApiError, badRequest, notFound } from '../errors.ts'
 import { type ApiServer, NumberLike, OptionalText, pathOf, readInteger } from '../schemas.ts'
 
 const Compile = Type.Object({
   platform_id: Type.Optional(NumberLike),
-  product_id: Type.Optional(NumberLike),
+  /** Or a slug. */
+  product_id: Type.Optional(Type.Union([Type.Number(), Type.String({ maxLength: 64 })])),
   build_target_version: OptionalText(64),
 })
 
-export function binaryRoutes(app: ApiServer, { compiler, store, limits, now }: ApiContext): void {
+export function binaryRoutes(app: ApiServer, context: ApiContext): void {
+  const { compiler, store, limits, now } = context
   app.post(
     '/v1/binaries',
     { schema: { body: Compile }, config: { upload: true, access: owner('binaries:create') } },
     async (request) => {
-      const { platform_id, product_id, build_target_version } = request.body
-      const platformId = readInteger(platform_id ?? product_id)
-      if (platformId === undefined) throw badRequest('"platform_id" must be a number')
+      const { build_target_version } = request.body
+      const platformId = platformOf(request, request.body, context)
       if (request.upload.length === 0) throw badRequest('There are no source files in the request')
       const result = await compiler.compile({
         files: sourceFiles(request.upload),
@@ -61,15 +65,8 @@ export function binaryRoutes(app: ApiServer, { compiler, store, limits, now }: A
     '/v1/binaries/:id',
     { schema: { params: pathOf('id') }, config: { access: owner('binaries:get') } },
     async (request, reply) => {
-      const row = await store.db
-        .selectFrom('binaries')
-        .select('content')
-        .where('id', '=', request.params.id)
-        .where('user_id', '=', userOf(request).id)
-        .where('expires_at', '>', now())
-        .executeTakeFirst()
-      if (!row) throw notFound('There is no such binary, or it has expired')
-      return reply.type('application/octet-stream').send(Buffer.from(row.content))
+      const content = await ownBinary(request, request.params.id, context)
+      return reply.type('application/octet-stream').send(Buffer.from(content))
     },
   )
 
@@ -83,6 +80,43 @@ export function binaryRoutes(app: ApiServer, { compiler, store, limits, now }: A
       .limit(limits.binariesPerUser - 1)
     await store.db.deleteFrom('binaries').where('user_id', '=', userId).where('id', 'not in', kept).execute()
   }
+}
+
+/** What the caller has compiled. @throws ApiError 404 when there is no such thing, it has expired, or is not theirs */
+export async function ownBinary(
+  request: FastifyRequest,
+  id: string,
+  { store, now }: Pick<ApiContext, 'store' | 'now'>,
+): Promise<Uint8Array> {
+  const row = await store.db
+    .selectFrom('binaries')
+    .select('content')
+    .where('id', '=', id)
+    .where('user_id', '=', userOf(request).id)
+    .where('expires_at', '>', now())
+    .executeTakeFirst()
+  if (!row) throw notFound('There is no such binary, or it has expired')
+  return row.content
+}
+
+/** The platform to compile for: as such, or that of a product of the caller, by id or slug (cloud-api.md 1.5). */
+function platformOf(
+  request: FastifyRequest,
+  { platform_id, product_id }: Static<typeof Compile>,
+  { products, identity }: ApiContext,
+): number {
+  if (platform_id === undefined && product_id !== undefined) {
+    const product = products.find(String(product_id))
+    if (product && mayOnProduct(callerOf(request), 'products:get', product, identity.teams).ok)
+      return product.platformId
+    // The product of a device without one is its platform (cloud-api.md 0.4).
+    const platform = readInteger(product_id)
+    if (platform !== undefined && platformById(platform)) return platform
+    throw notFound('There is no such product')
+  }
+  const platformId = readInteger(platform_id)
+  if (platformId === undefined) throw badRequest('"platform_id" must be a number')
+  return platformId
 }
 
 /** An upload as the compiler takes it. */

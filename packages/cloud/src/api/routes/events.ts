@@ -9,6 +9,7 @@ import type { ApiContext } from '../context.ts'
 import { ApiError } from '../errors.ts'
 import { type ApiServer, pathOf } from '../schemas.ts'
 import { streamAnswers } from '../stream-answer.ts'
+import { ownOrganization } from './orgs.ts'
 
 /** The rest of a path, slashes and all; may be empty. */
 const Rest = { '*': Type.String({ description: 'Beginning of the names of the events, in their case' }) }
@@ -67,6 +68,34 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
   )
   app.get('/v1/devices/:id/events/*', { schema: { params: DevicePrefix }, config: stream }, (request, reply) =>
     answers.open(request, reply, ofDevice(request, request.params.id, request.params['*'])),
+  )
+
+  // A person's name stands for an organization with what is theirs.
+  const OrgPrefix = Type.Object({ org: Type.String({ minLength: 1 }), ...Rest })
+  app.get('/v1/orgs/:org/events', { schema: { params: pathOf('org') }, config: stream }, (request, reply) => {
+    ownOrganization(request, request.params.org)
+    answers.open(request, reply, mine(request, ''))
+  })
+  app.get('/v1/orgs/:org/events/*', { schema: { params: OrgPrefix }, config: stream }, (request, reply) => {
+    ownOrganization(request, request.params.org)
+    answers.open(request, reply, mine(request, request.params['*']))
+  })
+  app.get(
+    '/v1/orgs/:org/devices/:id/events',
+    { schema: { params: pathOf('org', 'id') }, config: stream },
+    (request, reply) => {
+      ownOrganization(request, request.params.org)
+      answers.open(request, reply, ofDevice(request, request.params.id, ''))
+    },
+  )
+  app.get(
+    '/v1/orgs/:org/products/:product/events',
+    { schema: { params: pathOf('org', 'product') }, config: productStream },
+    (request, reply) => {
+      ownOrganization(request, request.params.org)
+      const { id: productId } = productOf(request)
+      answers.open(request, reply, { kind: 'product', productId, prefix: '' }, inProduct(request))
+    },
   )
 
   const ofProductDevice = (request: FastifyRequest, id: string, prefix: string): StreamFilter => ({

@@ -8,6 +8,7 @@ import { callerOf, productOf, userOf } from '../authentication.ts'
 import type { ApiContext } from '../context.ts'
 import { badRequest } from '../errors.ts'
 import { type ApiServer, BooleanLike, NumberLike, OptionalText, pathOf, readInteger } from '../schemas.ts'
+import { ownOrganization } from './orgs.ts'
 
 const Publish = Type.Object({
   name: OptionalText(200),
@@ -21,6 +22,17 @@ const ProductPublish = Type.Intersect([Publish, Type.Object({ as_device_id: Opti
 
 export function publishRoutes(app: ApiServer, context: ApiContext): void {
   const { bus, now } = context
+
+  // A person's name stands for an organization with what is theirs.
+  app.post(
+    '/v1/orgs/:org/events',
+    { schema: { params: pathOf('org'), body: Publish }, config: { access: owner('events:send') } },
+    async (request) => {
+      const { id } = ownOrganization(request, request.params.org)
+      bus.publish({ ...publication(request.body, now()), coreid: 'api', owner: id })
+      return { ok: true }
+    },
+  )
 
   app.post(
     '/v1/devices/events',
