@@ -1,5 +1,6 @@
 /** Public keys of devices, as they come in: PEM from tools, SPKI DER from the handshake. */
 import { createPublicKey, type KeyObject } from 'node:crypto'
+import { ecPublicKeyFromDer, isEcPublicKey } from '@aloe/protocol'
 import { DeviceError } from './device-error.ts'
 
 export type KeyAlgorithm = 'rsa' | 'ecc'
@@ -23,6 +24,11 @@ export function readPublicKey(input: string | Uint8Array): DevicePublicKey {
   if (input.length > maximumLength) throw new DeviceError('bad-key', 'The public key is too long')
   let key: KeyObject
   try {
+    // The form of every device on UDP: read in a third of the time, and written as it came.
+    if (typeof input !== 'string' && isEcPublicKey(input)) {
+      ecPublicKeyFromDer(input)
+      return { spki: Buffer.from(input).toString('base64'), algorithm: 'ecc' }
+    }
     // A private key would be accepted by createPublicKey too, but it must never be sent to a cloud.
     if (typeof input === 'string' && /PRIVATE KEY/.test(input)) throw new Error('a private key')
     key =

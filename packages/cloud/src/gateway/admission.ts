@@ -2,8 +2,8 @@
  * Who is let in (device-protocol.md 1.2, step 4): a device with the key that is registered for its id, and with open
  * enrolment also one that was never seen, whose key is kept from then on.
  */
-import { createPublicKey, type KeyObject } from 'node:crypto'
-import { devicePublicKeyFromDer } from '@aloe/protocol'
+import type { KeyObject } from 'node:crypto'
+import { devicePublicKeyFromDer, ecPublicKeyFromDer, isEcPublicKey } from '@aloe/protocol'
 
 /** RSA-1024 on TCP, EC on P-256 on UDP (device-protocol.md 1.1, 2.2). */
 export type DeviceKeyKind = 'rsa' | 'ecc'
@@ -103,8 +103,7 @@ const inWords = {
 function readKey(der: Uint8Array, kind: DeviceKeyKind): KeyObject | undefined {
   try {
     if (kind === 'rsa') return devicePublicKeyFromDer(der)
-    const key = createPublicKey({ key: Buffer.from(der), format: 'der', type: 'spki' })
-    return key.asymmetricKeyDetails?.namedCurve === 'prime256v1' ? key : undefined
+    return isEcPublicKey(der) ? ecPublicKeyFromDer(der) : undefined
   } catch {
     return undefined
   }
