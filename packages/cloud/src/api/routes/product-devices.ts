@@ -88,8 +88,8 @@ export function productDeviceRoutes(app: ApiServer, context: ApiContext): void {
       const owner = typeof claim_user === 'string' && claim_user !== '' ? ownerFor(product, claim_user) : undefined
       const result = await importDevices(product, entries, { registry, devices: products.devices, inTeam })
       const { updatedDeviceIds, existingDeviceIds } = result
-      if (owner) await registry.claimUnowned([...updatedDeviceIds, ...existingDeviceIds], owner.id)
-      for (const id of updatedDeviceIds) gateway.ownerChanged(id)
+      const claimed = owner ? await registry.claimUnowned([...updatedDeviceIds, ...existingDeviceIds], owner.id) : []
+      for (const { id } of claimed) gateway.ownerChanged(id)
       const said = updatedDeviceIds.length === 1 ? { id: updatedDeviceIds[0] } : {}
       const detail = { added: updatedDeviceIds.length, ...said, ...(owner && { claimUser: owner.username }) }
       context.audit(request, 'device.import', product.id, detail)
