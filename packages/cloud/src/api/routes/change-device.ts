@@ -4,6 +4,7 @@ import { type Static, Type } from 'typebox'
 import { type DeviceRecord, deviceId, firmwareVersionOf } from '../../devices/device.ts'
 import { actorOf } from '../../identity/caller.ts'
 import type { ProductDeviceChanges } from '../../products/product-devices.ts'
+import type { ProductRecord } from '../../products/products.ts'
 import { productOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { ApiError, badRequest, notFound, timedOut } from '../errors.ts'
@@ -154,10 +155,24 @@ async function decide(request: FastifyRequest, text: string, deny: boolean, cont
   const device = registry.get(deviceId(text) ?? '')
   const reports = device && device.memberOf === null && device.productId === product.id
   if (!device || !(device.memberOf === product.id || reports)) throw notFound('There is no such device in the product')
-  if (deny) await products.devices.remove(product.id, device.id, true)
+  if (deny) await takeOut(product, device, true, context)
   else await products.devices.allow(product.id, device.id)
   context.audit(request, deny ? 'device.deny' : 'device.allow', device.id)
   return { id: device.id, denied: deny, quarantined: device.memberOf !== product.id || deny, updated_at: iso(now()) }
+}
+
+/** A customer has devices of their product alone: one that leaves it is nobody's. */
+export async function takeOut(
+  product: ProductRecord,
+  { id, ownerId }: DeviceRecord,
+  deny: boolean,
+  { products, registry, identity, gateway }: ApiContext,
+): Promise<void> {
+  await products.devices.remove(product.id, id, deny)
+  const user = ownerId === null ? undefined : identity.users.get(ownerId)
+  if (!user || identity.customers.find(product.id, user.username)?.user.id !== user.id) return
+  await registry.unclaim(id, user.id)
+  gateway.ownerChanged(id)
 }
 
 function buildTargetOf(

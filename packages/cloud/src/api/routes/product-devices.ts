@@ -14,6 +14,7 @@ import { badRequest, forbidden, notFound } from '../errors.ts'
 import { listOf, queryOf } from '../lists.ts'
 import { quarantinedJson } from '../product-json.ts'
 import { type ApiServer, BooleanLike, OptionalText, pathOf, readBoolean, readInteger } from '../schemas.ts'
+import { takeOut } from './change-device.ts'
 
 const defaultPage = 25
 const largestPage = 1_000
@@ -127,7 +128,7 @@ export function productDeviceRoutes(app: ApiServer, context: ApiContext): void {
       const product = productOf(request)
       const device = memberOrQuarantined(product, request.params.id)
       const deny = readBoolean(request.body.deny) === true
-      await products.devices.remove(product.id, device.id, deny)
+      await takeOut(product, device, deny, context)
       context.audit(request, 'device.remove', device.id, { deny })
       reply.code(204)
     },

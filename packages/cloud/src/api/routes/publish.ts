@@ -1,6 +1,7 @@
 /** Publishing events (cloud-api.md 1.4, 3.2). */
 import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
+import { firmwareVersionOf } from '../../devices/device.ts'
 import { readContent } from '../../events/content.ts'
 import { type CloudEvent, eventLimits, isEventName, isReservedEventName } from '../../events/event.ts'
 import { ofProduct, owner } from '../access.ts'
@@ -63,11 +64,12 @@ export function publishRoutes(app: ApiServer, context: ApiContext): void {
 
   function asDevice(request: FastifyRequest, id: string) {
     const device = context.productDevice(request, id)
+    const version = firmwareVersionOf(device)
     return {
       coreid: device.id,
       deviceId: device.id,
       ...(device.ownerId !== null && { owner: device.ownerId }),
-      ...(device.productVersion !== null && { version: device.productVersion }),
+      ...(version !== null && { version }),
     }
   }
 }
