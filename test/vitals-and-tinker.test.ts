@@ -1,6 +1,8 @@
 /** A whole cloud with a real device: vitals there and back, tinker by its name, and a stream across a restart. */
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
+import { deflateRawSync } from 'node:zlib'
+import { buildBundle } from '@aloe/firmware'
 import { createWorld, eventually, type World } from './conformance/world.ts'
 
 describe('a cloud with a device', () => {
@@ -64,7 +66,54 @@ describe('a cloud with a device', () => {
     assert.equal(await call('analogwrite', 'A0,128'), 1)
     assert.ok((await call('analogread', 'A1')) >= 0)
   })
+
+  it('flashes a bundle: the application, then its assets; and no zip bomb', async () => {
+    const { particle } = world.owner
+    const text = new TextEncoder().encode('hello asset\n')
+    const application = { name: 'app.bin', data: world.module }
+    const bundle = Buffer.from(buildBundle({ application, assets: [{ name: 'hello.txt', data: text }] }))
+    const flashed = await particle.flashDevice({ deviceId: 'alpha', files: { '/home/ada/bundle.zip': bundle } })
+    assert.equal((flashed.body as { status?: string }).status, 'Update started')
+    await eventually('alpha has the asset', async () => {
+      const response = await ask('GET', '/v1/devices/alpha/aloe/describe')
+      const { assets } = (await response.json()) as { assets: { name: string }[] | null }
+      return assets?.some(({ name }) => name === 'hello.txt')
+    })
+    await assert.rejects(
+      particle.flashDevice({ deviceId: 'alpha', files: { 'bomb.zip': bomb() } }),
+      ({ statusCode, body }: { statusCode: number; body: { error: string } }) => {
+        assert.equal(statusCode, 400, body.error)
+        return true
+      },
+    )
+  })
 })
+
+/** A zip archive of 64 KB that unpacks to 64 MiB. */
+function bomb(): Buffer {
+  const data = deflateRawSync(Buffer.alloc(64 * 1024 * 1024))
+  const name = Buffer.from('app.bin')
+  const sizes = Buffer.alloc(12)
+  sizes.writeUInt32LE(data.length, 4)
+  sizes.writeUInt32LE(64 * 1024 * 1024, 8)
+  const local = Buffer.alloc(30)
+  local.writeUInt32LE(0x04034b50, 0)
+  local.writeUInt16LE(8, 8)
+  sizes.copy(local, 14)
+  local.writeUInt16LE(name.length, 26)
+  const central = Buffer.alloc(46)
+  central.writeUInt32LE(0x02014b50, 0)
+  central.writeUInt16LE(8, 10)
+  sizes.copy(central, 16)
+  central.writeUInt16LE(name.length, 28)
+  const end = Buffer.alloc(22)
+  end.writeUInt32LE(0x06054b50, 0)
+  end.writeUInt16LE(1, 8)
+  end.writeUInt16LE(1, 10)
+  end.writeUInt32LE(central.length + name.length, 12)
+  end.writeUInt32LE(local.length + name.length + data.length, 16)
+  return Buffer.concat([local, name, data, central, name, end])
+}
 
 interface Vitals {
   readonly updated_at: string
