@@ -149,7 +149,18 @@ describe('the API of webhooks', () => {
       assert.equal((await particle.deleteIntegration({ product: name, integrationId: made.id })).statusCode, 204)
     }
     assert.equal((await api.request('GET', '/v1/products/none/integrations')).status, 404)
+  })
+
+  it('has those of a person under the person’s name as an organization, and of no other', async () => {
+    const org = api.user.username
+    const settings = { url: 'http://e.com' }
+    const { body: made } = await answered(particle.createIntegration({ org, event: 'o', settings }))
+    assert.equal(made.hookUrl, `${api.url}/v1/orgs/${org}/integrations/${made.id}`)
+    assert.deepEqual((await particle.listIntegrations({ org })).body, (await particle.listIntegrations({})).body)
+    await particle.editIntegration({ org, integrationId: made.id, event: 'p', settings })
+    assert.equal((await particle.deleteIntegration({ org, integrationId: made.id })).statusCode, 204)
     assert.equal((await api.request('GET', '/v1/orgs/acme/integrations')).status, 404)
+    assert.equal((await api.request('GET', `/v1/orgs/${org}/integrations`, { token: strange })).status, 404)
   })
 
   it('explains what is wrong with them', async () => {

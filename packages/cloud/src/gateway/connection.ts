@@ -72,8 +72,8 @@ export abstract class DeviceConnection implements Timed, CloudSessionHandlers {
   /** Monotonic time of the last bytes, and of the last that the registry heard of. */
   lastReceived: Millis
   heardAt: Millis = 0
-  /** Under which owner the subscriptions are indexed. */
-  ownerId: string | null = null
+  /** Under which owner, or product, the subscriptions are indexed. */
+  audience: string | null = null
   /** The device's key was learnt at this very connect. */
   enrolled = false
   /** What this session said of itself, and what was done about it. */

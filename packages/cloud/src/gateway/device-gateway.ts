@@ -242,7 +242,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
       resumed,
     })
     const record = this.#registry.get(deviceId)
-    connection.ownerId = record?.ownerId ?? null
+    connection.audience = audienceOf(record)
     this.#log.info({ deviceId, address, platformId: hello.platformId, enrolled, resumed }, 'device online')
     if (record) this.#publish(record, 'spark/status', 'online')
     for (const observer of this.#observers) observer.online?.(deviceId, hello)
@@ -289,12 +289,17 @@ export class DeviceGateway implements Gateway, ConnectionHost {
 
   /** From the bus to the devices that subscribed. */
   #distribute(event: CloudEvent): void {
-    if (event.owner === undefined) return
-    const { owner } = event
+    const { owner, productId } = event
+    if (owner !== undefined) this.#deliver(event, owner)
+    // What the webhooks of a product say, its unclaimed devices may hear too (cloud-api.md 1.8).
+    if (productId !== undefined && event.coreid === 'particle-internal') this.#deliver(event, unclaimedOf(productId))
+  }
+
+  #deliver(event: CloudEvent, audience: string): void {
     let data: Uint8Array | undefined
-    this.#subscribers.forEach(owner, event.name, (connection) => {
+    this.#subscribers.forEach(audience, event.name, (connection) => {
       // Between a change of owner and its arrival in the index nothing may leak.
-      if (this.#registry.get(connection.deviceId)?.ownerId !== owner) return
+      if (audienceOf(this.#registry.get(connection.deviceId)) !== audience) return
       if (connection.congested() || !connection.session) return
       data ??= event.raw ?? (event.data === null ? undefined : Buffer.from(event.data, 'utf8'))
       connection.session.deliver(
@@ -312,21 +317,21 @@ export class DeviceGateway implements Gateway, ConnectionHost {
   }
 
   subscribed(connection: DeviceConnection, subscription: Subscription): void {
-    if (connection.ownerId !== null) this.#subscribers.add(connection.ownerId, subscription.prefix, connection)
+    if (connection.audience !== null) this.#subscribers.add(connection.audience, subscription.prefix, connection)
   }
 
   #unindex(connection: DeviceConnection): void {
-    if (connection.ownerId === null) return
+    if (connection.audience === null) return
     for (const { prefix } of connection.session?.subscriptions ?? []) {
-      this.#subscribers.remove(connection.ownerId, prefix, connection)
+      this.#subscribers.remove(connection.audience, prefix, connection)
     }
   }
 
   #checkOwner(connection: DeviceConnection): void {
-    const ownerId = this.#registry.get(connection.deviceId)?.ownerId ?? null
-    if (ownerId === connection.ownerId) return
+    const audience = audienceOf(this.#registry.get(connection.deviceId))
+    if (audience === connection.audience) return
     this.#unindex(connection)
-    connection.ownerId = ownerId
+    connection.audience = audience
     for (const subscription of connection.session?.subscriptions ?? []) this.subscribed(connection, subscription)
   }
 
@@ -496,4 +501,15 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     this.#unsubscribe?.()
     await closed
   }
+}
+
+/** Whose events a device hears: its owner's, or, as long as it has none, those for its product's unclaimed devices. */
+function audienceOf(record: DeviceRecord | undefined): string | null {
+  if (!record) return null
+  return record.ownerId ?? (record.memberOf === null ? null : unclaimedOf(record.memberOf))
+}
+
+/** No user's id looks like it. */
+function unclaimedOf(productId: number): string {
+  return `product ${productId}`
 }

@@ -320,6 +320,37 @@ describe('the gateway on TCP', () => {
       assert.equal(mine.events[1]?.data, '22')
     })
 
+    it('what the webhooks of its product say to a device that nobody has claimed, and nothing else', async () => {
+      await provision(id, deviceKey)
+      await provision(other, otherKey, 'bob')
+      for (const each of [id, other]) registry.setProduct(each, 10_001)
+      const unclaimed = device({ subscriptions: ['hook-response/'] }).start()
+      const claimed = device({ id: other, deviceKey: otherKey, subscriptions: ['hook-response/'] }).start()
+      await described()
+      await described(other)
+      const publish = (data: string, more: object) =>
+        bus.publish({ name: 'hook-response/a/0', data, ttl: 60, publishedAt: 0, coreid: 'particle-internal', ...more })
+      publish('of another product', { productId: 10_002 })
+      publish('of a device', { productId: 10_001, coreid: other })
+      publish('of bob', { owner: 'bob' })
+      publish('of the product', { productId: 10_001 })
+      publish('of both', { productId: 10_001, owner: 'bob' })
+      await until(() => unclaimed.events.length === 2 && claimed.events.length === 2)
+      assert.deepEqual(
+        [unclaimed, claimed].map((each) => each.events.map(({ data }) => data)),
+        [
+          ['of the product', 'of both'],
+          ['of bob', 'of both'],
+        ],
+      )
+      await registry.claim(id, 'ann')
+      gateway.ownerChanged(id)
+      publish('no more', { productId: 10_001 })
+      publish('of ann', { owner: 'ann' })
+      await until(() => unclaimed.events.length === 3)
+      assert.equal(unclaimed.events[2]?.data, 'of ann')
+    })
+
     it('function calls, variables, pings and signals', async () => {
       await provision(id, deviceKey, 'ann')
       const made = device({

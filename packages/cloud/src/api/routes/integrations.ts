@@ -10,6 +10,7 @@ import { productOf, userOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
 import { ApiError, badRequest, notFound, notImplemented } from '../errors.ts'
 import { type ApiServer, NumberLike, OptionalText, readInteger } from '../schemas.ts'
+import { ownOrganization } from './orgs.ts'
 
 type Action = 'list' | 'get' | 'create' | 'update' | 'remove' | 'test'
 
@@ -69,14 +70,22 @@ export function integrationRoutes(app: ApiServer, context: ApiContext): void {
       ownerOf: (request) => ({ kind: 'product', productId: productOf(request).id }),
       deviceOf: (_request, id) => deviceId(id),
     },
+    {
+      prefix: '/v1/orgs/:org',
+      what: 'an organization’s, which are those of the person whose name it is,',
+      access: (action) => owner(`integrations:${action}`),
+      ownerOf: (request) => ({ kind: 'user', userId: organization(request).id }),
+      deviceOf: (request, idOrName) => registry.find(idOrName, organization(request).id)?.id ?? deviceId(idOrName),
+    },
   ]
   for (const home of homes) {
     collection(app, context, home, 'integrations', 'integration')
     collection(app, context, home, 'webhooks', 'webhook')
     deadLetters(app, context, home)
   }
-  organizations(app)
 }
+
+const organization = (request: FastifyRequest) => ownOrganization(request, (request.params as { org: string }).org)
 
 function collection(app: ApiServer, context: ApiContext, home: Home, plural: string, singular: string): void {
   const { integrations } = context
@@ -90,7 +99,10 @@ function collection(app: ApiServer, context: ApiContext, home: Home, plural: str
 
   app.post(
     url,
-    { schema: { summary: `Make one of ${what} ${plural}`, body: Webhook }, config: { access: access('create') } },
+    {
+      schema: { summary: `Make one of ${what} ${plural}`, params: pathOf(url), body: Webhook },
+      config: { access: access('create') },
+    },
     async (request, reply) => {
       const settings = read(() => readWebhook(request.body, { deviceId: (name) => home.deviceOf(request, name) }))
       const made = await refused(integrations.create(ownerOf(request), settings))
@@ -105,7 +117,7 @@ function collection(app: ApiServer, context: ApiContext, home: Home, plural: str
         event: settings.event,
         name: settings.name,
         created_at: iso(createdAt),
-        hookUrl: `${context.publicUrl(request)}${url.replace(':product', String(request.product?.id ?? ''))}/${id}`,
+        hookUrl: `${context.publicUrl(request)}${pathNow(request)}/${id}`,
         ...(warning !== undefined && { warning }),
       }
     },
@@ -265,25 +277,6 @@ function deadLetters(app: ApiServer, context: ApiContext, home: Home): void {
   )
 }
 
-/** There are none, so that none of them has integrations: said, so that no client takes it for an empty list. */
-function organizations(app: ApiServer): void {
-  const url = '/v1/orgs/:org/integrations'
-  const missing = async (): Promise<never> => {
-    throw notFound('There is no such organization: Aloe has none')
-  }
-  const scopes = { GET: 'list', POST: 'create', PUT: 'update', DELETE: 'remove' } as const
-  for (const [method, action] of Object.entries(scopes)) {
-    const path = method === 'GET' || method === 'POST' ? url : `${url}/:id`
-    app.route({
-      method,
-      url: path,
-      schema: { summary: 'Refused: there are no organizations', params: pathOf(path) },
-      config: { access: owner(`integrations:${action}`) },
-      handler: missing,
-    })
-  }
-}
-
 function find({ integrations }: ApiContext, home: Home, request: FastifyRequest): Integration {
   const found = integrations.find((request.params as { id: string }).id, home.ownerOf(request))
   // Somebody else's is as one that is not: ids are nobody's business.
@@ -340,6 +333,11 @@ function letterJson({ id, event, attempts, error, createdAt, diedAt }: DeadLette
     created_at: iso(createdAt),
     died_at: iso(diedAt),
   }
+}
+
+/** The path of the request, without its query. */
+function pathNow({ url }: FastifyRequest): string {
+  return url.replace(/[?#].*$/, '').replace(/\/$/, '')
 }
 
 function hostOf(url: string): string {
