@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly devices?: number
   /** What a test changes, to see that it is found. */
   readonly changes?: WorldChanges
+  /** Simulated milliseconds without trouble in which everything must come right. */
+  readonly calmTime?: number
   /** Told what happens, a line at a time. */
   readonly trace?: (line: string) => void
 }
@@ -68,8 +70,10 @@ export interface WorldResult {
 const beginning = Date.UTC(2026, 0, 1)
 const ownerEvery = 20_000
 /** How long the troubles may take to be forgotten: a cellular device that is lost pings every 23 minutes. */
-const calmTime = 4 * 60 * 60_000
+const calmTime = 2 * 60 * 60_000
 const quietTime = 90_000
+/** What owners of devices that cannot be reached do after so long in calm: switch them off and on. */
+const patience = 3 * 60_000
 /** How often an owner, in calm, flashes again what did not arrive. */
 const maxReflashes = 3
 
@@ -87,7 +91,7 @@ interface Owner {
   accepted: boolean
   asking: boolean
   reflashes: number
-  /** The cloud said no, and why. */
+  /** The cloud said no the last time, and why. */
   refused: string | undefined
 }
 
@@ -166,9 +170,14 @@ class World implements FleetWorld {
     this.#troubleCloud()
     await this.#pass(troubleTime, () => false)
     this.#say('calm')
-    for (const device of this.#devices.values()) device.calm()
+    // Most owners do not wait for 23 minutes until a cellular device notices that it is cut off.
+    const patient = this.#random() < 0.2
+    for (const device of this.#devices.values()) {
+      device.calm()
+      if (!patient) this.simulation.setTimer(patience, () => this.#restart(device))
+    }
     // Devices whose owner was content are looked at again: trouble may have undone what was done.
-    const settled = await this.#pass(calmTime, () => this.#unsettled() === undefined)
+    const settled = await this.#pass(this.#options.calmTime ?? calmTime, () => this.#unsettled() === undefined)
     const unsettled = this.#unsettled()
     if (!settled && unsettled) await this.#unconverged(unsettled)
     if (!this.#watch.violation) await this.#pass(quietTime, () => false)
@@ -309,7 +318,7 @@ class World implements FleetWorld {
     const core = this.#core
     const owner = this.#owners.get(device.id)
     const file = this.#wanted(device)
-    if (!core || !owner || !file || owner.asking || owner.refused || this.#converged(device)) return
+    if (!core || !owner || !file || owner.asking || this.#converged(device)) return
     if (owner.accepted && !this.#givenUp(device, owner)) return
     if (!core.gateway.isOnline(device.id)) return
     owner.asking = true
@@ -320,13 +329,17 @@ class World implements FleetWorld {
         owner.asking = false
         if (result.ok && owner.accepted) owner.reflashes++
         if (result.ok) owner.accepted = true
-        else if (result.status === 400 && device.isCalm) owner.refused = result.error
+        else owner.refused = result.error
         if (!result.ok) this.trace(device, `is not flashed: ${result.status} ${result.error}`)
       },
       (error: unknown) => {
         this.#failure = error
       },
     )
+  }
+
+  #restart(device: FleetDevice): void {
+    if (!this.#converged(device)) device.powerLost()
   }
 
   /** What its owner wants on it: the wish, or, where there is none, what lies on it and does not run. */
@@ -366,7 +379,6 @@ class World implements FleetWorld {
   #impossible(device: FleetDevice): boolean {
     const file = this.#wanted(device)
     if (!file) return false
-    if (this.#owners.get(device.id)?.refused !== undefined) return true
     const application = installedModule(parseModule(file))
     const installed = [...device.installed.filter((module) => module.function !== 'user_part'), application]
     const { modules } = bootCheck(device.platform, installed)
