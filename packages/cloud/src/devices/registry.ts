@@ -6,9 +6,7 @@
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SystemDescribe } from '@aloe/firmware'
-import type { Updateable } from 'kysely'
-import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
-import type { DeviceTable } from '../store/schema.ts'
+import { type Clock, systemClock } from '../clock.ts'
 import type { Store } from '../store/store.ts'
 import { createClaimCode, usableClaimCode } from './claim-codes.ts'
 import {
@@ -19,12 +17,12 @@ import {
   nameKey,
   newDevice,
   systemVersionOf,
-  telemetryToRow,
 } from './device.ts'
 import { DeviceError } from './device-error.ts'
 import { DeviceIndex } from './device-index.ts'
 import { type DevicePublicKey, readPublicKey } from './keys.ts'
 import { type RecordedRefusal, type Refusal, Refusals } from './refusals.ts'
+import { batchSize, TelemetryBatches } from './telemetry-batches.ts'
 
 export interface RegistryOptions {
   readonly store: Store
@@ -66,8 +64,6 @@ export interface Description {
 /** Whether a device may become a user's by a code for a product's devices. */
 export type ProductClaim = (deviceId: string, userId: string, productId: number) => Promise<boolean>
 
-/** Rows in one transaction of telemetry: SQLite blocks this thread while it writes them, for some milliseconds. */
-const batchSize = 200
 const nameLimit = 64
 const notesLimit = 4_096
 const serialNumberLimit = 64
@@ -78,23 +74,26 @@ export class DeviceRegistry {
   readonly #store: Store
   readonly #now: () => number
   readonly #options: RegistryOptions
-  readonly #clock: Clock
   readonly #devices = new DeviceIndex()
   readonly #refusals = new Refusals()
-  /** Devices whose telemetry is not in the store yet. */
-  readonly #told = new Set<string>()
-  /** Devices of which only the time when they were last heard is not. */
-  readonly #heard = new Set<string>()
-  #toldTimer: TimerHandle | undefined
-  #heardTimer: TimerHandle | undefined
+  readonly #telemetry: TelemetryBatches
   #productClaim: ProductClaim = async () => false
   #changes: Promise<unknown> = Promise.resolve()
 
   private constructor(options: RegistryOptions) {
+    const { store, now, onError, clock = systemClock, batchAfter = 5_000, heardBatchAfter = 60_000 } = options
     this.#options = options
-    this.#clock = options.clock ?? systemClock
-    this.#store = options.store
-    this.#now = options.now
+    this.#store = store
+    this.#now = now
+    this.#telemetry = new TelemetryBatches({
+      store,
+      clock,
+      onError,
+      batchAfter,
+      heardBatchAfter,
+      device: (id) => this.#known(id),
+      change: (work) => this.#change(work),
+    })
   }
 
   /** Reads all devices into memory. */
@@ -377,7 +376,7 @@ export class DeviceRegistry {
     const device = this.#devices.get(id)
     if (!device) return
     ;(device as { lastHeardAt: number }).lastHeardAt = this.#now()
-    this.#markHeard(id)
+    this.#telemetry.heard(id)
   }
 
   /** A device was not let in, or its handshake failed. */
@@ -392,63 +391,17 @@ export class DeviceRegistry {
   }
 
   /** Writes what devices told and is not in the store yet. */
-  async flush(): Promise<void> {
-    await this.#flushTold()
-    await this.#flushHeard()
+  flush(): Promise<void> {
+    return this.#telemetry.flush()
   }
 
   /** The same for these devices, and without the times at which they were heard. */
-  async flushOf(ids: readonly string[]): Promise<void> {
-    const told = new Set(ids.filter((id) => this.#told.delete(id)))
-    if (told.size > 0) await this.#flushSet(told, telemetryToRow, (id) => this.#markTold(id))
+  flushOf(ids: readonly string[]): Promise<void> {
+    return this.#telemetry.flushOf(ids)
   }
 
-  async close(): Promise<void> {
-    await this.flush()
-    this.#clock.clearTimeout(this.#toldTimer)
-    this.#clock.clearTimeout(this.#heardTimer)
-  }
-
-  #flushTold(): Promise<void> {
-    this.#clock.clearTimeout(this.#toldTimer)
-    this.#toldTimer = undefined
-    return this.#flushSet(this.#told, telemetryToRow, (id) => this.#markTold(id))
-  }
-
-  #flushHeard(): Promise<void> {
-    this.#clock.clearTimeout(this.#heardTimer)
-    this.#heardTimer = undefined
-    const time = (device: DeviceRecord) => ({ last_heard_at: device.lastHeardAt })
-    return this.#flushSet(this.#heard, time, (id) => this.#markHeard(id))
-  }
-
-  async #flushSet(
-    ids: Set<string>,
-    columns: (device: DeviceRecord) => Updateable<DeviceTable>,
-    again: (id: string) => void,
-  ): Promise<void> {
-    const all = [...ids]
-    ids.clear()
-    for (let at = 0; at < all.length; at += batchSize) {
-      if (at > 0) await nextTurn()
-      try {
-        await this.#change(() => this.#writeBatch(all.slice(at, at + batchSize), columns))
-      } catch (error) {
-        for (const id of all.slice(at)) again(id)
-        throw error
-      }
-    }
-  }
-
-  async #writeBatch(ids: readonly string[], columns: (device: DeviceRecord) => Updateable<DeviceTable>): Promise<void> {
-    await this.#store.db.transaction().execute(async (tx) => {
-      for (const id of ids)
-        await tx
-          .updateTable('devices')
-          .set(columns(this.#known(id)))
-          .where('id', '=', id)
-          .execute()
-    })
+  close(): Promise<void> {
+    return this.#telemetry.close()
   }
 
   /** One change after the other, so that what was checked still holds when it is written. */
@@ -509,21 +462,7 @@ export class DeviceRegistry {
     const changed = change(device)
     if (changed === device) return
     this.#devices.put(changed)
-    this.#markTold(id)
-  }
-
-  #markTold(id: string): void {
-    this.#told.add(id)
-    this.#toldTimer ??= this.#clock.setTimeout(() => {
-      this.#flushTold().catch(this.#options.onError)
-    }, this.#options.batchAfter ?? 5_000)
-  }
-
-  #markHeard(id: string): void {
-    this.#heard.add(id)
-    this.#heardTimer ??= this.#clock.setTimeout(() => {
-      this.#flushHeard().catch(this.#options.onError)
-    }, this.#options.heardBatchAfter ?? 60_000)
+    this.#telemetry.told(id)
   }
 
   #known(id: string): DeviceRecord {
