@@ -160,7 +160,10 @@ export class BenchDevice implements UpdateTarget {
         send: (message) => this.#channel.send(message),
         ready: () => this.#announce(session, performance.now()),
         describe: (kind) => (kind === 'system' ? described.system : described.application),
-        call: () => false,
+        call: (_name, argument, reply) => {
+          reply(argument.length)
+          return true
+        },
         variable: () => undefined,
         event: () => undefined,
         time: () => undefined,

@@ -5,17 +5,20 @@
 import { parseArgs } from 'node:util'
 import { measureConnect } from './connect.ts'
 import { measureEvents } from './events.ts'
+import { measureFanOut } from './fan-out.ts'
 import type { ProfileFolder } from './measured-process.ts'
 import { measureMemory } from './memory.ts'
 import { networkFigures, networkTable } from './network.ts'
 import { measureOta } from './ota.ts'
 import { type Figure, machineLine, notes, table, thisMachine } from './report.ts'
+import { measureRest } from './rest.ts'
+import { measureTokenCheck } from './token-check.ts'
 import { measureUdpEvents } from './udp-events.ts'
 import { measureUdpHandshakes } from './udp-handshakes.ts'
 import { measureUdpSessions } from './udp-sessions.ts'
 import { measureWebhooks } from './webhooks.ts'
 
-const usage = `npm run bench -- [--only connect,events,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--network] [--profile FOLDER]
+const usage = `npm run bench -- [--only connect,events,fan-out,rest,token-check,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--network] [--profile FOLDER]
 
 --only     some of the benchmarks
 --quick    small counts: sooner done, with figures that say less
@@ -25,7 +28,10 @@ const usage = `npm run bench -- [--only connect,events,webhooks,ota,memory,udp-h
 
 const { values: options } = parseArgs({
   options: {
-    only: { type: 'string', default: 'connect,events,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions' },
+    only: {
+      type: 'string',
+      default: 'connect,events,fan-out,rest,token-check,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions',
+    },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
     network: { type: 'boolean', default: false },
@@ -39,6 +45,9 @@ const { quick } = options
 const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   connect: () => measureConnect(quick ? 200 : 1_000, profile),
   events: () => measureEvents(quick ? 40_000 : 400_000, profile),
+  'fan-out': () => measureFanOut(quick ? { events: 2_000, clients: 50 } : { events: 10_000, clients: 200 }, profile),
+  rest: () => measureRest(quick ? 2_000 : 20_000, profile),
+  'token-check': async () => measureTokenCheck(quick ? 100_000 : 1_000_000),
   ota: () => measureOta(quick ? { devices: 2, bytes: 300_000 } : { devices: 8, bytes: 2_000_000 }, profile),
   webhooks: () => measureWebhooks(quick ? 2_000 : 20_000, profile),
   memory: () => measureMemory(quick ? [500] : [1_000, 10_000]),

@@ -1,13 +1,13 @@
 /**
- * The limit of an event's way: receive, split frames, decrypt, write as many bytes as the cloud writes. No CoAP, no
- * device, no owner, no filter; the bytes for the client lie ready.
+ * The limit of an event's way: receive, split frames, decrypt, write as many bytes as the cloud writes, to each client.
+ * No CoAP, no device, no owner, no filter; the bytes for the clients lie ready.
  */
 import { createDecipheriv } from 'node:crypto'
 import { createServer as createHttpServer } from 'node:http'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { answer } from './answers.ts'
 
-let client: Socket | undefined
+const clients = new Set<Socket>()
 let text = Buffer.alloc(0)
 let size = 0
 
@@ -29,7 +29,8 @@ const devices = createServer({ noDelay: true }, (socket) => {
     rest = at === bytes.length ? Buffer.alloc(0) : Buffer.from(bytes.subarray(at))
     if (events === 0) return
     if (text.length < events * size) text = Buffer.alloc(events * size * 2, text.subarray(0, size))
-    client?.write(text.subarray(0, events * size))
+    const bytesOut = text.subarray(0, events * size)
+    for (const client of clients) client.write(bytesOut)
   })
 })
 const http = createHttpServer((request, response) => {
@@ -37,7 +38,11 @@ const http = createHttpServer((request, response) => {
   response.useChunkedEncodingByDefault = false
   response.shouldKeepAlive = false
   response.writeHead(200, { 'content-type': 'text/event-stream' }).flushHeaders()
-  client = request.socket
+  const { socket: client } = request
+  client.setNoDelay(true)
+  client.on('error', () => undefined)
+  client.once('close', () => clients.delete(client))
+  clients.add(client)
 })
 await new Promise<void>((resolve) => devices.listen(0, '127.0.0.1', resolve))
 await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve))
