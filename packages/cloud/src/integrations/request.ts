@@ -54,11 +54,13 @@ export function compileWebhook(settings: WebhookSettings): CompiledWebhook {
     settings.responseTemplate === undefined ? undefined : compileValue(settings.responseTemplate, 'responseTemplate')
   const topic = compileTopic(settings.responseTopic, 'responseTopic')
   const errorTopic = compileTopic(settings.errorResponseTopic, 'errorResponseTopic')
+  // Most webhooks send the event as it is: then there is nothing to look for in its data.
+  const constant = [url, headers, username, password, query, content].every((part) => part?.constant ?? true)
 
   return {
     request(event) {
       const budget = renderBudget()
-      const view = eventView(event)
+      const view = constant ? [] : eventView(event)
       const target = targetOf(url.render(view, budget))
       const extra = noDefaults || content.own ? {} : defaults(event)
       const inQuery = method === 'GET'
@@ -105,6 +107,7 @@ interface Content {
   /** It is the whole body: nothing is added to it. */
   readonly own: boolean
   readonly json: boolean
+  readonly constant: boolean
   render(
     view: readonly unknown[],
     budget: RenderBudget,
@@ -120,6 +123,7 @@ function compileContent(settings: WebhookSettings): Content {
     return {
       own: true,
       json: body === undefined,
+      constant: template.constant,
       render(view, budget) {
         const rendered = template.render(view, budget)
         const isJson = body === undefined || typeof jsonOf(rendered) === 'object'
@@ -132,6 +136,7 @@ function compileContent(settings: WebhookSettings): Content {
     return {
       own: Array.isArray(json),
       json: true,
+      constant: template.constant,
       render(view, budget, extra) {
         const rendered = template.render(view, budget)
         const value = Array.isArray(rendered) ? rendered : { ...extra, ...record(rendered) }
@@ -143,6 +148,7 @@ function compileContent(settings: WebhookSettings): Content {
   return {
     own: false,
     json: false,
+    constant: template?.constant ?? true,
     render(view, budget, extra) {
       const fields = { ...extra, ...(template ? record(template.render(view, budget)) : {}) }
       const pairs = new URLSearchParams(flatten(fields)).toString()
