@@ -17,7 +17,7 @@ import type { ApiLimits } from './limits.ts'
 import type { SendMail } from './mail.ts'
 import type { MetricSource } from './metric-source.ts'
 
-export type ApiUpdates = Omit<Updates, 'close' | 'deliver' | 'onJob' | 'keepAssets'>
+export type ApiUpdates = Omit<Updates, 'close' | 'deliver' | 'onJob' | 'keepAssets' | 'running'>
 
 export type ApiGateway = Pick<
   Gateway,

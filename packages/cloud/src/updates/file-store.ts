@@ -28,9 +28,8 @@ export class FileStore {
     this.#now = now
   }
 
-  /** Keeps a file for jobs. @returns its hash */
-  async keep(content: Uint8Array): Promise<string> {
-    const hash = sha256Hex(content)
+  /** Keeps a file for jobs. @param hash its own, where it is known: it takes long @returns its hash */
+  async keep(content: Uint8Array, hash = sha256Hex(content)): Promise<string> {
     this.#fresh.set(hash, this.#now())
     if (!this.#recent.has(hash)) await this.#insert('update_files', hash, content)
     this.#remember(hash, content)

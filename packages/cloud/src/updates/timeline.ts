@@ -21,6 +21,8 @@ export type TimelineStep =
   | 'done'
   | 'cancelled'
   | 'superseded'
+  /** After a release: its application runs, and lacks nothing. */
+  | 'running'
 
 export interface TimelineEntry {
   /** Unix milliseconds. */
@@ -34,7 +36,7 @@ export interface TimelineEntry {
 const longest = 400
 const writeEvery = 200
 const rowsAtOnce = 200
-const ends: readonly TimelineStep[] = ['failed', 'done', 'cancelled', 'superseded']
+const ends: readonly TimelineStep[] = ['failed', 'done', 'cancelled', 'superseded', 'running']
 
 interface Row {
   job_id: string
@@ -63,7 +65,7 @@ export class Timeline {
     this.#onError = onError
   }
 
-  record(job: UpdateJob, what: TimelineStep, detail: object): void {
+  record(job: Pick<UpdateJob, 'id' | 'deviceId'>, what: TimelineStep, detail: object): void {
     const at = this.#clock.now()
     const length = (this.#lengths.get(job.id) ?? 0) + 1
     const isEnd = ends.includes(what)

@@ -63,7 +63,7 @@ export class UpdateEvents {
   }
 
   /** A step of a job's timeline, as `aloe/update/<what>`. */
-  step(job: UpdateJob, what: string, detail: object): void {
+  step(job: Pick<UpdateJob, 'id' | 'deviceId' | 'kind'>, what: string, detail: object): void {
     this.#json(job, `aloe/update/${what}`, { job: job.id, kind: job.kind, ...detail })
   }
 
@@ -94,7 +94,7 @@ export class UpdateEvents {
     }
   }
 
-  #json(job: UpdateJob, name: string, data: object): void {
+  #json(job: Pick<UpdateJob, 'deviceId'>, name: string, data: object): void {
     this.#publish(job.deviceId, name, JSON.stringify(data), cloud)
   }
 

@@ -83,6 +83,8 @@ export interface Updates {
    * @throws UpdateRefusal 404 unknown device, 400 a file that it cannot take
    */
   deliver(deviceId: string, delivery: Delivery): Promise<UpdateJobView>
+  /** Says in the timeline of a delivery that is done, and as an event, that its application runs and lacks nothing. */
+  running(job: Pick<UpdateJobView, 'id' | 'deviceId' | 'kind'>, detail: object): void
   /** Brings the device to a Device OS release. @throws UpdateRefusal */
   update(deviceId: string, order: DeviceOsOrder): Promise<UpdateJobView>
   /**

@@ -14,6 +14,7 @@ import {
   type Platform,
   platformById,
   type SystemDescribe,
+  sha256Hex,
 } from '@aloe/firmware'
 import { type Clock, systemClock } from '../clock.ts'
 import type { DeviceRecord } from '../devices/device.ts'
@@ -70,6 +71,12 @@ export const defaultUpdateLimits: UpdateLimits = {
 
 const sweepEvery = 60 * 60_000
 
+interface PreparedFile {
+  readonly content: Uint8Array
+  readonly check: CheckedFile
+  readonly hash: string
+}
+
 /** Takes up the jobs of the last run and begins to watch the gateway; call it before devices can connect. */
 export async function startUpdates(options: UpdatesOptions): Promise<Updates> {
   const { store, gateway, clock = systemClock, log, membership = () => undefined } = options
@@ -93,6 +100,8 @@ class AllUpdates implements Updates {
   readonly #jobs: JobStore
   readonly #files: FileStore
   readonly #timeline: Timeline
+  /** Files of deliveries, ready to be sent. */
+  readonly #deliveries = new WeakMap<Uint8Array, { platformId: number; prepared: Promise<PreparedFile> }>()
   /** Devices that are worked on. */
   readonly #devices = new Map<string, DeviceUpdates>()
   /** Devices with open jobs in the store, that are not in memory. */
@@ -186,8 +195,8 @@ class AllUpdates implements Updates {
   async deliver(deviceId: string, delivery: Delivery): Promise<UpdateJobView> {
     const device = this.#known(deviceId)
     const { reason, productVersion, notBefore, requestedBy = null } = delivery
-    const { content, check } = await this.#checked(device, delivery.file)
-    const fileHash = await this.#files.keep(content)
+    const { content, check, hash } = await this.#prepared(device.platformId ?? -1, delivery.file)
+    const fileHash = await this.#files.keep(content, hash)
     const [module] = check.modules
     const estimate = this.#estimate(device, content, check)
     return await this.#enqueue(deviceId, {
@@ -207,6 +216,11 @@ class AllUpdates implements Updates {
         estimate,
       },
     })
+  }
+
+  running(job: Pick<UpdateJobView, 'id' | 'deviceId' | 'kind'>, detail: object): void {
+    this.#timeline.record(job, 'running', detail)
+    this.#context.events.step(job, 'running', detail)
   }
 
   async update(deviceId: string, { target, by, force }: DeviceOsOrder): Promise<UpdateJobView> {
@@ -325,8 +339,26 @@ class AllUpdates implements Updates {
 
   // Files.
 
+  /**
+   * A file that goes to a fleet is checked, hashed and unpacked once, and not for each device: what one device has that
+   * another has not, the device itself checks.
+   */
+  #prepared(platformId: number, file: Uint8Array): Promise<PreparedFile> {
+    const known = this.#deliveries.get(file)
+    if (known?.platformId === platformId) return known.prepared
+    const prepared = this.#checked({ platformId, describe: null }, file).then(({ content, check }) => {
+      return { content, check, hash: sha256Hex(content) }
+    })
+    this.#deliveries.set(file, { platformId, prepared })
+    prepared.catch(() => this.#deliveries.delete(file))
+    return prepared
+  }
+
   /** The module file that is sent, of a module file or a bundle, whose assets are kept. */
-  async #checked(device: DeviceRecord, file: Uint8Array): Promise<{ content: Uint8Array; check: CheckedFile }> {
+  async #checked(
+    device: Pick<DeviceRecord, 'platformId' | 'describe'>,
+    file: Uint8Array,
+  ): Promise<{ content: Uint8Array; check: CheckedFile }> {
     let content = file
     if (isBundle(file)) {
       const bundle = openBundle(file)
