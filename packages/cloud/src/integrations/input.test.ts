@@ -74,6 +74,7 @@ describe('the settings of a webhook', () => {
       [{ ...least, url: 'example.com' }, /must begin with http/],
       [{ ...least, url: 'ftp://example.com' }, /must begin with http/],
       [{ ...least, url: 'http://' }, /no URL/],
+      [{ ...least, url: `http://e.com/${'{{a'.repeat(5_000)}` }, /longer than 8192/],
       [{ ...least, requestType: 'CONNECT' }, /one of GET, POST/],
       [{ ...least, json: { a: 1 }, form: { a: 1 } }, /either "form", "json" or "body", not form and json/],
       [{ ...least, headers: [1] }, /"headers" must be an object/],

@@ -7,6 +7,8 @@ import { TemplateError } from './template.ts'
 /** Kinds that Particle's cloud has and this one has not. */
 const otherKinds = new Set(['GoogleCloudPubSub', 'GoogleMaps', 'AzureIotHub'])
 
+const longestUrl = 8_192
+
 export interface InputOptions {
   /** The id of one of the caller's devices, by its id or name; undefined when there is none. */
   deviceId(idOrName: string): string | undefined
@@ -149,6 +151,7 @@ function deviceOf(idOrName: string, { deviceId }: InputOptions): string {
 
 /** As far as it can be told before there are data: they may say any part of it. */
 function checkUrl(url: string): void {
+  if (url.length > longestUrl) invalid(`"url" is longer than ${longestUrl} characters`)
   if (url.startsWith('{{')) return
   if (!/^https?:\/\//i.test(url)) invalid('"url" must begin with http:// or https://')
   if (!URL.canParse(withoutTags(url))) invalid(`"url" is no URL: ${url.slice(0, 200)}`)

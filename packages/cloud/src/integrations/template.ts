@@ -22,7 +22,7 @@ export interface RenderBudget {
   steps: number
 }
 
-export const renderBudget = (): RenderBudget => ({ output: 1024 * 1024, steps: 200_000 })
+export const renderBudget = (): RenderBudget => ({ output: 1024 * 1024, steps: 50_000 })
 
 export interface Template {
   /** Whether nothing in it depends on data. */
