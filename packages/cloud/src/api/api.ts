@@ -4,7 +4,7 @@ import Fastify, { type FastifyInstance, type FastifyRequest, LogController } fro
 import { authorizeRoutes } from './authorize.ts'
 import { registerBodies } from './bodies.ts'
 import { type ApiContext, createContext } from './context.ts'
-import { notFound, sendError, tooMany } from './errors.ts'
+import { type ApiError, notFound, sendError, tooMany } from './errors.ts'
 import type { RateClass } from './limits.ts'
 import { createMetrics } from './metrics.ts'
 import { answerClientError, observeRequests } from './observe.ts'
@@ -56,9 +56,7 @@ export async function createApi(
   collectRoutes(app as unknown as FastifyInstance)
 
   app.setErrorHandler((error, request, reply) => sendError(error, request, reply))
-  app.setNotFoundHandler((request, reply) =>
-    sendError(unimplementedFamily(request.url) ?? notFound('There is no such path'), request, reply),
-  )
+  app.setNotFoundHandler((request, reply) => sendError(noSuchPath(request), request, reply))
   await app.register(cors, {
     origin: '*',
     methods: ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE'],
@@ -134,5 +132,11 @@ function limitRates(app: ApiServer, { rates, now }: ApiContext): void {
     const { rate } = request.routeOptions.config
     const wait = rates.count('requests', request.ip, now()) || (rate ? rates.count(rate, request.ip, now()) : 0)
     if (wait > 0) throw tooMany(wait)
+    // Before a body is read: whatever it is, nobody wants it. A preflight is answered by the hook of CORS.
+    if (request.is404 && request.method !== 'OPTIONS') throw noSuchPath(request)
   })
+}
+
+function noSuchPath({ url }: FastifyRequest): ApiError {
+  return unimplementedFamily(url) ?? notFound('There is no such path')
 }
