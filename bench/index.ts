@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util'
 import { measureConnect } from './connect.ts'
 import { measureEvents } from './events.ts'
 import { measureFanOut } from './fan-out.ts'
+import { measureHealing } from './healing.ts'
 import type { ProfileFolder } from './measured-process.ts'
 import { measureMemory } from './memory.ts'
 import { networkFigures, networkTable } from './network.ts'
@@ -18,7 +19,7 @@ import { measureUdpHandshakes } from './udp-handshakes.ts'
 import { measureUdpSessions } from './udp-sessions.ts'
 import { measureWebhooks } from './webhooks.ts'
 
-const usage = `npm run bench -- [--only connect,events,fan-out,rest,token-check,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions] [--quick] [--json] [--network] [--profile FOLDER]
+const usage = `npm run bench -- [--only connect,events,fan-out,rest,token-check,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions,healing] [--quick] [--json] [--network] [--profile FOLDER]
 
 --only     some of the benchmarks
 --quick    small counts: sooner done, with figures that say less
@@ -30,7 +31,8 @@ const { values: options } = parseArgs({
   options: {
     only: {
       type: 'string',
-      default: 'connect,events,fan-out,rest,token-check,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions',
+      default:
+        'connect,events,fan-out,rest,token-check,webhooks,ota,memory,udp-handshakes,udp-events,udp-sessions,healing',
     },
     quick: { type: 'boolean', default: false },
     json: { type: 'boolean', default: false },
@@ -54,6 +56,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 2_000, profile),
   'udp-events': () => measureUdpEvents(quick ? 20_000 : 200_000, profile),
   'udp-sessions': () => measureUdpSessions(quick ? 500 : 10_000),
+  healing: () => measureHealing(quick ? { devices: 50, factor: 6 } : { devices: 1_000, factor: 60 }),
 }
 
 async function main(): Promise<void> {

@@ -28,7 +28,16 @@ async function report(seed: number, devices: number, trace?: (line: string) => v
   } catch (error) {
     const words = error instanceof Error ? error.stack : String(error)
     const counts = { transfers: 0, bytes: 0, finished: 0, needed: 0 }
-    const none = { duration: 0, boots: 0, powerCuts: 0, cloudRestarts: 0, counts, converged: 0, explained: 0 }
+    const none = {
+      duration: 0,
+      settledAt: 0,
+      boots: 0,
+      powerCuts: 0,
+      cloudRestarts: 0,
+      counts,
+      converged: 0,
+      explained: 0,
+    }
     return { seed, ...none, failure: `world ${seed} broke: ${words}` }
   }
 }

@@ -14,6 +14,7 @@ import {
   moduleFunctionOfLetter,
   type Platform,
   platformByName,
+  slotOf,
 } from '@aloe/firmware'
 import { seeded } from '../network/random.ts'
 
@@ -101,6 +102,9 @@ const lines: Readonly<Record<string, Line>> = {
 /** The platforms that there are releases of. */
 export const fleetPlatforms: readonly string[] = Object.keys(lines)
 
+/** What a module needs beside its body, and more. */
+const moduleMargin = 1_000
+
 /** Bytes of a module's body. */
 const sizes: Partial<Record<ModuleFunction, number>> = {
   bootloader: 1_700,
@@ -123,6 +127,15 @@ export function releasesOf(platformName: string): readonly Release[] {
     built.set(platformName, releases)
   }
   return releases
+}
+
+/** The same releases with larger modules: with factor 60 they are about as large as the real ones. */
+export function scaledReleases(platformName: string, factor: number): readonly Release[] {
+  const platform = platformNamed(platformName)
+  return (lines[platformName] ?? []).map(([version, modules]) => ({
+    version,
+    modules: modules.split(' ').map((text) => coreModule(platform, version, text, factor)),
+  }))
 }
 
 /** Everything that the cloud has. */
@@ -158,9 +171,10 @@ export function applicationFor(platform: Platform, systemVersion: number, mark: 
   })
 }
 
-function coreModule(platform: Platform, release: string, text: string): CoreModule {
+function coreModule(platform: Platform, release: string, text: string, factor = 1): CoreModule {
   const { dependencies, ...module } = read(text)
-  const size = (sizes[module.function] ?? 1_000) + (module.version % 900)
+  const scaled = factor * (sizes[module.function] ?? 1_000) + (module.version % 900)
+  const size = Math.min(scaled, (slotOf(platform, module)?.maxSize ?? scaled + moduleMargin) - moduleMargin)
   const bytes = buildModule({
     platformId: platform.id,
     ...module,

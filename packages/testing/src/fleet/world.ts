@@ -38,6 +38,8 @@ export interface WorldOptions {
   readonly devices?: number
   /** What a test changes, to see that it is found. */
   readonly changes?: WorldChanges
+  /** Simulated milliseconds of trouble; six minutes unless given. */
+  readonly troubleTime?: number
   /** Simulated milliseconds without trouble in which everything must come right. */
   readonly calmTime?: number
   /** Told what happens, a line at a time. */
@@ -57,6 +59,8 @@ export interface WorldResult {
   readonly violation: Violation | undefined
   /** Simulated milliseconds. */
   readonly duration: number
+  /** When everything had come right, in simulated milliseconds. */
+  readonly settledAt: number
   readonly boots: number
   readonly powerCuts: number
   readonly cloudRestarts: number
@@ -168,7 +172,7 @@ class World implements FleetWorld {
       this.#mind(device)
     }
     this.#troubleCloud()
-    await this.#pass(troubleTime, () => false)
+    await this.#pass(this.#options.troubleTime ?? troubleTime, () => false)
     this.#say('calm')
     // Most owners do not wait for 23 minutes until a cellular device notices that it is cut off.
     const patient = this.#random() < 0.2
@@ -178,6 +182,7 @@ class World implements FleetWorld {
     }
     // Devices whose owner was content are looked at again: trouble may have undone what was done.
     const settled = await this.#pass(this.#options.calmTime ?? calmTime, () => this.#unsettled() === undefined)
+    const settledAt = this.simulation.now()
     const unsettled = this.#unsettled()
     if (!settled && unsettled) await this.#unconverged(unsettled)
     if (!this.#watch.violation) await this.#pass(quietTime, () => false)
@@ -187,6 +192,7 @@ class World implements FleetWorld {
       seed: this.#seed,
       violation: this.#watch.violation,
       duration: this.simulation.now(),
+      settledAt,
       boots: sum(devices.map((device) => device.boots)),
       powerCuts: sum(devices.map((device) => device.powerCuts)),
       cloudRestarts: this.#restarts,
