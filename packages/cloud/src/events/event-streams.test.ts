@@ -54,6 +54,14 @@ describe('the frame of an event', () => {
     )
   })
 
+  it('has the id of the event as its last line, when it has one', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.nat(3_000), fc.maxSafeNat()), (id) => {
+        assert.equal(frameEvent(event(), id).split('\n')[2], `id: ${id}`)
+      }),
+    )
+  })
+
   it('is three lines and valid JSON whatever name and data are', () => {
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.string({ unit: 'binary' }), (name, data) => {

@@ -28,8 +28,20 @@ export function frameProductEvent(event: CloudEvent, id?: number): string {
   return `event: ${lineOf(event.name)}\ndata: {${common(event)},${more}}\n${idLine(id)}\n`
 }
 
+let lastThousands = Number.NaN
+let lastDigits = ''
+
+/** Ids come one after the other: all but the last digits of one are those of the one before. */
 function idLine(id: number | undefined): string {
-  return id === undefined ? '' : `id: ${id}\n`
+  if (id === undefined) return ''
+  const thousands = Math.floor(id / 1_000)
+  if (thousands !== lastThousands) {
+    lastThousands = thousands
+    lastDigits = `id: ${thousands > 0 ? thousands : ''}`
+  }
+  const rest = id - thousands * 1_000
+  const zeros = thousands === 0 || rest > 99 ? '' : rest > 9 ? '0' : '00'
+  return `${lastDigits}${zeros}${rest}\n`
 }
 
 function common({ data, ttl, publishedAt, coreid }: CloudEvent): string {
