@@ -36,6 +36,8 @@ export class MeasuredProcess<Ready = unknown> {
   static async start<Ready>(entry: string, ...args: string[]): Promise<MeasuredProcess<Ready>> {
     const child = fork(fileURLToPath(new URL(`./children/${entry}`, import.meta.url)), args, {
       execArgv: ['--expose-gc'],
+      // As bin/aloe.js does it (docs/benchmarks.md); empty: as the system does.
+      env: { ...process.env, MALLOC_ARENA_MAX: process.env.MALLOC_ARENA_MAX ?? '1' },
       // Its log is written as always, into nothing.
       stdio: ['ignore', 'ignore', process.env.ALOE_BENCH_LOG ? 'inherit' : 'ignore', 'ipc'],
       serialization: 'advanced',

@@ -49,7 +49,8 @@ function runWith(node) {
   const child = spawn(node, [main].concat(process.argv.slice(2)), {
     // The channel tells the child when this process is gone, even by SIGKILL (packages/cli/src/wrapper.ts).
     stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-    env: Object.assign({}, process.env, { ALOE_WRAPPED: '1' }),
+    // One arena: glibc gives each thread its own, and what one frees in another's stays resident (docs/benchmarks.md).
+    env: Object.assign({ MALLOC_ARENA_MAX: '1' }, process.env, { ALOE_WRAPPED: '1' }),
   })
   const signals = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT']
   const handlers = signals.map((signal) => {
