@@ -90,7 +90,9 @@ export async function followUpdate(
           hint: 'It stays in safe mode. See what it has and lacks: aloe subscribe aloe/ --json',
         })
       case 'aloe/update/failed': {
-        const { reason, final } = dataOf(event)
+        const { reason, final, kind } = dataOf(event)
+        // Of a healing more is told, in an event of its own.
+        if (final === true && kind === 'heal') break
         if (final === true) throw new CliError(`The update failed: ${printable(String(reason))}`)
         output.note(colors.yellow(`trying again: ${printable(String(reason))}`))
         break

@@ -158,6 +158,30 @@ describe('aloe, from an empty folder to a healed device', () => {
     assert.match((await aloe('binary', 'inspect', path('app', 'src', 'index.ts'))).err, /is not a module file/)
   })
 
+  it('takes the device back to an older Device OS, and forward again, within its policy', async () => {
+    await ok('compile', path('app'), '--target', '1.1.0', '-o', path('older.bin'))
+    const args = ['downgrade', 'blinky', '--target', '1.1.0', '--app', path('older.bin'), '--yes']
+    const { job } = await json(...args, '--timeout', '120')
+    const labels = (modules: { function: string; index: number; version: number }[]) =>
+      modules.map((module) => `${module.function} ${module.index}@${module.version}`)
+    assert.deepEqual(labels(job.sent), ['user_part 1@6', 'system_part 2@1101', 'system_part 1@1101'])
+    assert.equal(job.state, 'done')
+
+    const { effective } = await json('update', 'policy', 'blinky', '--lock-device-os')
+    assert.equal(effective.device_os, false)
+    const queued = await json('update', 'blinky', '--target', '2.0.0', '--yes', '--no-wait')
+    assert.equal(queued.waited, false)
+    await json('update', 'policy', 'blinky', '--clear')
+    const watched = await json('update', 'watch', 'blinky', '--timeout', '120')
+    assert.deepEqual(labels(watched.job.sent), ['system_part 1@2000', 'system_part 2@2000'])
+    const { timeline } = await json('update', 'status', 'blinky', queued.job.id)
+    const steps = timeline.map(({ what }: { what: string }) => what)
+    assert.deepEqual(steps.filter((what: string) => what === 'verified').length, 2)
+    assert.equal(steps.at(-1), 'done')
+    const { months } = await json('update', 'data', 'blinky')
+    assert.ok(months[0].ota.total > 10_000 && months[0].messages.total > 100, JSON.stringify(months))
+  })
+
   it('writes the server key for a board', async () => {
     const args = ['--protocol', 'tcp', '--host', '192.168.1.10', '-o', path('key.bin')]
     const { size, port } = await json('keys', 'server', ...args)

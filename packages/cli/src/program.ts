@@ -15,6 +15,7 @@ import { listCommand } from './commands/list.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts'
 import { planCommand } from './commands/plan.ts'
 import { upCommand } from './commands/up.ts'
+import { downgradeCommand, updateCommand } from './commands/update.ts'
 import { userCommand } from './commands/user.ts'
 import { webhookCommand } from './commands/webhook.ts'
 
@@ -57,6 +58,8 @@ export function createProgram(): Command {
     .addCommand(compileCommand())
     .addCommand(flashCommand())
     .addCommand(planCommand())
+    .addCommand(updateCommand())
+    .addCommand(downgradeCommand())
     .addCommand(deviceOsCommand())
     .addCommand(binaryCommand())
     .addCommand(keysCommand())

@@ -129,7 +129,9 @@ async function downgradeStep(world: StepWorld, job: UpdateJob, describe: SystemD
   if (!plan.ok) return stop(plan.reason)
   const [first] = plan.steps
   if (file && first?.kind === 'application') {
-    const parcel = fileParcel(world, job, describe, { file, modules: job.detail.plan ?? [], hash: offered?.hash })
+    const { function: name, index, version } = first.module
+    const offer = { file, modules: [{ function: name, index, version }], hash: offered?.hash }
+    const parcel = fileParcel(world, job, describe, offer)
     return checked(world, job, { ...parcel, subjects: ['application', 'device-os'] }, plan)
   }
   return await planned(world, job, describe, plan)
