@@ -5,8 +5,9 @@
  * imported is quarantined (cloud-api.md 1.7): see `quarantine.ts`.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
-import type { Selectable } from 'kysely'
+import type { Selectable, Transaction } from 'kysely'
 import type { DeviceRegistry } from '../devices/registry.ts'
+import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
 import type { ProductDeviceTable } from '../store/tables/products.ts'
 import { Changes } from './changes.ts'
@@ -32,6 +33,9 @@ export interface ProductDeviceChanges {
   readonly development?: boolean
   readonly groups?: readonly string[]
 }
+
+/** Writes within a transaction. */
+export type Rows = (tx: Transaction<Schema>) => Promise<unknown>
 
 /** Told after the commit. `after` is undefined when the device is no member any more, `before` when it was none. */
 export type MemberObserver = (before: ProductDevice | undefined, after: ProductDevice | undefined) => void
@@ -206,24 +210,31 @@ export class ProductDevices {
     })
   }
 
-  /** All devices of a group leave it, or it changes its name. */
-  renameGroup(productId: number, group: string, name: string | undefined): Promise<ProductDevice[]> {
+  /**
+   * All devices of a group leave it, or it changes its name.
+   * @param more what is to be committed together with it
+   */
+  renameGroup(productId: number, group: string, name: string | undefined, more: Rows): Promise<ProductDevice[]> {
     return this.#changes.run(() => {
       const renamed = (groups: readonly string[]) =>
         groups.flatMap((each) => (each !== group ? [each] : name === undefined ? [] : [name]))
       const members = [...this.inGroup(productId, group)].map((id) => this.#member(productId, id))
-      return this.#save(members.map((member) => ({ ...member, groups: names(renamed(member.groups)) })))
+      const changed = members.map((member) => ({ ...member, groups: names(renamed(member.groups)) }))
+      return this.#save(changed, more)
     })
   }
 
-  async #save(changed: readonly ProductDevice[]): Promise<ProductDevice[]> {
+  async #save(changed: readonly ProductDevice[], more?: Rows): Promise<ProductDevice[]> {
     const saved = changed.map((member) => ({ ...member, updatedAt: this.#options.now() }))
     const before = saved.map(({ deviceId }) => this.#members.get(deviceId))
     await this.#options.store.db.transaction().execute(async (tx) => {
-      for (const member of saved) {
+      for (const [i, member] of saved.entries()) {
+        // A group may be the whole fleet: whatever else waits for this thread has its turns.
+        if (i % batchSize === batchSize - 1) await nextTurn()
         const { device_id, ...row } = toRow(member)
         await tx.updateTable('product_devices').set(row).where('device_id', '=', device_id).execute()
       }
+      await more?.(tx)
     })
     for (const member of saved) this.#put(member)
     for (const [i, member] of saved.entries()) this.#tell(before[i], member)

@@ -9,6 +9,7 @@ import { newId } from '../store/id.ts'
 import type { Store } from '../store/store.ts'
 import type { ProductFirmwareTable } from '../store/tables/products.ts'
 import { Changes } from './changes.ts'
+import type { Rows } from './product-devices.ts'
 import { ProductError } from './product-error.ts'
 import type { ReleasedVersions } from './targeting.ts'
 
@@ -63,11 +64,13 @@ export interface ReleaseRequest {
   readonly version: number
   /** True: to all devices. False: to all no more. */
   readonly productDefault?: boolean
-  /** To these as well. */
+  /** To these as well. They must exist. */
   readonly groups?: readonly string[]
   readonly intelligent?: boolean
   /** Firmware that no device has run may be released. */
   readonly untested?: boolean
+  /** Throws when there is no such group: asked when no other change can come between. */
+  readonly checkGroups?: (groups: readonly string[]) => void
   readonly by: string
 }
 
@@ -238,12 +241,13 @@ export class ProductFirmware {
   }
 
   /**
-   * Releases a version to all devices, to groups, or to both: in place of what they had. Groups must exist.
+   * Releases a version to all devices, to groups, or to both: in place of what they had.
    * @throws ProductError 'unknown-firmware', 'bad-value' when there is nobody to release it to, or 'never-run'
    */
   put(productId: number, request: ReleaseRequest): Promise<FirmwareVersion> {
     return this.#changes.run(async () => {
       const { version, productDefault, groups = [], intelligent = false, untested = false, by } = request
+      request.checkGroups?.(groups)
       const firmware = this.#known(productId, version)
       const withdrawn = productDefault === false && this.release(productId, null)?.version === version
       const targets: (string | null)[] = [...(productDefault === true ? [null] : []), ...new Set(groups)]
@@ -304,20 +308,26 @@ export class ProductFirmware {
     })
   }
 
-  /** A group has another name, or is gone. */
-  renameGroup(productId: number, group: string, name: string | undefined): Promise<void> {
+  /**
+   * A group has another name, or is gone, and with it what is released to it.
+   * @param commit commits these rows together with the others of the change
+   */
+  renameGroup(
+    productId: number,
+    group: string,
+    name: string | undefined,
+    commit: (rows: Rows) => Promise<unknown>,
+  ): Promise<void> {
     return this.#changes.run(async () => {
       const release = this.release(productId, group)
-      if (!release) return
-      await this.#store.db.transaction().execute(async (tx) => {
+      await commit(async (tx) => {
         const rows = tx.deleteFrom('product_releases').where('product_id', '=', productId)
         await rows.where('group_name', '=', group).execute()
-        if (name === undefined) return
-        await tx
-          .insertInto('product_releases')
-          .values(releaseRow({ ...release, group: name }))
-          .execute()
+        if (name === undefined || !release) return
+        const row = releaseRow({ ...release, group: name })
+        await tx.insertInto('product_releases').values(row).execute()
       })
+      if (!release) return
       this.#releases.get(productId)?.delete(group)
       if (name !== undefined) this.#putRelease({ ...release, group: name })
       this.#changed(productId)

@@ -1,7 +1,7 @@
 /** Groups of a product's devices: durable, with a copy in memory. Devices carry the names of theirs. */
 import type { Store } from '../store/store.ts'
 import { Changes } from './changes.ts'
-import type { ProductDevices } from './product-devices.ts'
+import type { ProductDevices, Rows } from './product-devices.ts'
 import { ProductError } from './product-error.ts'
 import type { ProductFirmware } from './product-firmware.ts'
 
@@ -95,20 +95,16 @@ export class ProductGroups {
       const { name: newName, description, color } = { ...before, ...changes }
       const group = { ...before, name: newName, description, color, updatedAt: this.#options.now() }
       checkGroup(group)
-      const renamed = newName !== name
-      if (renamed && this.get(productId, newName)) {
+      if (newName !== name && this.get(productId, newName)) {
         throw new ProductError('taken', `The product has a group "${newName}" already`)
       }
       const row = { name: newName, description, color, updated_at: group.updatedAt }
-      const update = this.#options.store.db.updateTable('product_groups').set(row)
-      await update.where('product_id', '=', productId).where('name', '=', name).execute()
+      await this.#everywhere(productId, name, newName, (tx) => {
+        const update = tx.updateTable('product_groups').set(row).where('product_id', '=', productId)
+        return update.where('name', '=', name).execute()
+      })
       this.#byProduct.get(productId)?.delete(name)
       this.#put(group)
-      if (renamed) {
-        // Releases first: between the two, devices of the group have the product's default.
-        await this.#options.firmware.renameGroup(productId, name, newName)
-        await this.#options.devices.renameGroup(productId, name, newName)
-      }
       return group
     })
   }
@@ -117,10 +113,26 @@ export class ProductGroups {
   remove(productId: number, name: string): Promise<void> {
     return this.#changes.run(async () => {
       this.#known(productId, name)
-      await this.#options.devices.renameGroup(productId, name, undefined)
-      await this.#options.firmware.renameGroup(productId, name, undefined)
-      const rows = this.#options.store.db.deleteFrom('product_groups').where('product_id', '=', productId)
-      await rows.where('name', '=', name).execute()
+      await this.#everywhere(productId, name, undefined, (tx) => {
+        const rows = tx.deleteFrom('product_groups').where('product_id', '=', productId)
+        return rows.where('name', '=', name).execute()
+      })
+    })
+  }
+
+  /** The group, its releases and its devices change in one transaction, and nothing comes between. */
+  async #everywhere(productId: number, name: string, newName: string | undefined, own: Rows): Promise<void> {
+    const { devices, firmware } = this.#options
+    if (newName === name) {
+      await this.#options.store.db.transaction().execute(own)
+      return
+    }
+    await firmware.renameGroup(productId, name, newName, async (releases) => {
+      await devices.renameGroup(productId, name, newName, async (tx) => {
+        await releases(tx)
+        await own(tx)
+      })
+      // Before the next release asks for it.
       this.#byProduct.get(productId)?.delete(name)
     })
   }

@@ -115,7 +115,6 @@ export function productFirmwareRoutes(app: ApiServer, context: ApiContext): void
     const version = readInteger(body.version)
     if (version === undefined) throw badRequest('"version" is required, and is a whole number')
     const groups = listOf(body.groups)
-    products.groups.check(product.id, groups)
     // A version alone is released to all, as older clients mean it.
     const productDefault = readBoolean(body.product_default) ?? (groups.length === 0 ? true : undefined)
     const intelligent = readBoolean(body.intelligent) === true
@@ -125,6 +124,7 @@ export function productFirmwareRoutes(app: ApiServer, context: ApiContext): void
       groups,
       intelligent,
       untested: product.settings.releaseUntested,
+      checkGroups: (names) => products.groups.check(product.id, names),
       by: actorOf(request.caller).name ?? '',
     })
     context.audit(request, 'firmware.release', version, { productDefault, groups, intelligent })
