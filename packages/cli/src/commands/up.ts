@@ -22,6 +22,7 @@ interface UpOptions extends CommonOptions {
   readonly limits?: string
   readonly publicUrl?: string
   readonly allowPrivateWebhooks?: true | string[]
+  readonly metricsToken?: string
   readonly httpsCert?: string
   readonly httpsKey?: string
   readonly releases?: string[]
@@ -78,6 +79,11 @@ export function upCommand(): Command {
         .env('ALOE_PUBLIC_URL')
         .argParser(webAddress),
     )
+    .addOption(
+      new Option('--metrics-token <token>', 'lets Prometheus read /metrics (docs/operations.md)').env(
+        'ALOE_METRICS_TOKEN',
+      ),
+    )
     .addOption(new Option('--https-cert <file>', 'certificate (PEM): serve HTTPS').env('ALOE_HTTPS_CERT'))
     .addOption(new Option('--https-key <file>', 'key of the certificate (PEM)').env('ALOE_HTTPS_KEY'))
     .option(
@@ -110,6 +116,7 @@ async function up(options: UpOptions): Promise<void> {
     tcpPort: options.tcpPort,
     udpPort: options.udpPort,
     ...(options.publicUrl !== undefined && { publicUrl: options.publicUrl }),
+    ...(options.metricsToken !== undefined && { metricsToken: options.metricsToken }),
     ...adminOf(options),
     ...((options.openEnrolment ?? isOn(process.env.ALOE_OPEN_ENROLMENT)) && { openEnrolment: true }),
     ...privateWebhooksOf(options),

@@ -100,7 +100,7 @@ function processSources(): MetricSource[] {
   ]
 }
 
-function cloudSources({ gateway, registry, streams, eventLog, compiler, options }: ApiContext): MetricSource[] {
+function cloudSources({ gateway, registry, streams, eventLog, vitals, compiler, options }: ApiContext): MetricSource[] {
   const udp = () => gateway.statistics().udp
   return [
     { name: 'info', help: 'Version', kind: 'gauge', label: 'version', read: () => ({ [options.version]: 1 }) },
@@ -192,6 +192,12 @@ function cloudSources({ gateway, registry, streams, eventLog, compiler, options 
       help: 'Bytes of the replay log',
       kind: 'gauge',
       read: () => eventLog.bytes,
+    },
+    {
+      name: 'vitals_waiting',
+      help: 'Vitals of devices that are not written yet',
+      kind: 'gauge',
+      read: () => vitals.waiting,
     },
     {
       name: 'compilations',
