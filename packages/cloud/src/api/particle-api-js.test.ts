@@ -345,7 +345,7 @@ describe('particle-api-js against the API', () => {
     assert.deepEqual((await particle.listProducts({ auth })).body.products, [])
     assert.deepEqual((await particle.listIntegrations({ auth })).body, [])
     assert.deepEqual((await particle.listWebhooks({ auth })).body, [])
-    const failure = await failureOf(particle.listLibraryVersions({ name: 'e', auth }))
+    const failure = await failureOf(particle.getLibraryVersions({ name: 'e', auth }))
     assert.equal(failure.statusCode, 501)
     assert.match(failure.body.error ?? '', /^Not implemented: Aloe has no .* yet$/)
   })
