@@ -35,7 +35,7 @@ export function flashCommand(): Command {
     .addOption(cloudOption())
     .option('--target <version>', 'Device OS to compile sources for')
     .option('--no-wait', 'do not wait for the device to run it')
-    .option('--force', 'also when the application of the device refuses updates')
+    .option('--force', 'also when the application of the device refuses updates, or its update policy holds them back')
     .option(allowPrereleaseFlag, 'send a pre-release of the Device OS without asking')
     .option('--timeout <seconds>', 'how long to wait', seconds, 300)
     .action(flash)
@@ -68,12 +68,19 @@ async function start(client: CloudClient, deviceId: string, files: SourceFiles, 
   const names = Object.keys(files)
   const what = names.length === 1 ? names[0] : `${names.length} files`
   output.note(output.colors.dim(`flashing ${what} …`))
-  const targetVersion = options.target
-  const { body } = await particle.flashDevice({
-    deviceId,
+  const { target } = options
+  // As particle-api-js's own flashDevice does it, which has no room for "force".
+  const sent: unknown = await particle.request({
+    uri: `/v1/devices/${encodeURIComponent(deviceId)}`,
+    method: 'put',
     files,
-    ...(targetVersion !== undefined && { targetVersion }),
+    form: {
+      ...(target === undefined ? { latest: 'true' } : { build_target_version: target }),
+      ...(options.force === true && { force: 'true' }),
+    },
+    ...(client.token !== undefined && { auth: client.token }),
   })
+  const { body } = sent as { readonly body?: object }
   // Real clouds may answer a failed compilation with status 200 (cloud-api.md 1.5, 1.6).
   const answer: Readonly<Record<string, unknown>> = { ...body }
   if (typeof answer.status !== 'string' && typeof answer.message !== 'string') {

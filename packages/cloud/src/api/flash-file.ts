@@ -12,7 +12,7 @@ import type { ApiContext } from './context.ts'
 import { deviceOsVersion } from './device-json.ts'
 import { badRequest } from './errors.ts'
 import { compileFailed, ownBinary, sourceFiles, targetOf } from './routes/binaries.ts'
-import { OptionalText } from './schemas.ts'
+import { BooleanLike, OptionalText } from './schemas.ts'
 
 export const FlashFields = Type.Object({
   build_target_version: OptionalText(64),
@@ -20,6 +20,8 @@ export const FlashFields = Type.Object({
   app: OptionalText(100),
   app_id: OptionalText(100),
   binary_id: OptionalText(64),
+  /** Whatever the device's update policy says. */
+  force: Type.Optional(BooleanLike),
 })
 
 export interface FileToFlash {

@@ -3,14 +3,14 @@
  * and 1.6).
  */
 import type { FastifyRequest } from 'fastify'
-import { Type } from 'typebox'
+import { type Static, Type } from 'typebox'
 import type { DeviceRecord } from '../../devices/device.ts'
 import { actorOf } from '../../identity/caller.ts'
 import type { ApiContext } from '../context.ts'
 import { type DeviceForm, deviceForms } from '../device-forms.ts'
 import { ApiError, badRequest, forbidden, timedOut } from '../errors.ts'
 import { asksForFlash, FlashFields, fileToFlash } from '../flash-file.ts'
-import { type ApiServer, pathOf } from '../schemas.ts'
+import { type ApiServer, pathOf, readBoolean } from '../schemas.ts'
 import { changeDevice, changeProductDevice, DeviceChanges, ProductDeviceFields } from './change-device.ts'
 
 export function flashRoutes(app: ApiServer, context: ApiContext): void {
@@ -39,7 +39,8 @@ export function flashRoutes(app: ApiServer, context: ApiContext): void {
     // Before anything is compiled for a device that cannot take it. One that restarts in the middle of an update can.
     if (!updates.reachable(device.id)) throw timedOut()
     const { file, compiled } = await fileToFlash(request, device, context)
-    const result = await updates.flash(device.id, file, actorOf(request.caller).id ?? '')
+    const force = readBoolean((request.body as Static<typeof FlashFields>).force) === true
+    const result = await updates.flash(device.id, file, actorOf(request.caller).id ?? '', { force })
     if (!result.ok) throw new ApiError(result.status, { ok: false, error: result.error, errors: [result.error] })
     context.audit(request, 'device.flash', device.id, { bytes: file.length })
     return compiled
