@@ -175,6 +175,51 @@ describe('products', () => {
     assert.equal(world.products.firmware.releases(id).length, 0)
   })
 
+  it('say which firmware each of their devices should run', async () => {
+    const { id } = await create()
+    await members(id, [one, two])
+    const { products } = world
+    for (const version of [1, 2, 3]) {
+      await products.firmware.upload(id, firmware(version))
+      await products.firmware.ran(id, version)
+    }
+    await products.groups.create(id, { name: 'beta' })
+    await products.firmware.put(id, { version: 1, productDefault: true, by: 'ann' })
+    await products.firmware.put(id, { version: 2, groups: ['beta'], by: 'ann' })
+    assert.deepEqual(products.targetOf(one), { version: 1, why: 'default' })
+    await products.devices.change(id, one, { groups: ['beta'] })
+    assert.deepEqual(products.targetOf(one), { version: 2, why: 'group' })
+    await products.devices.change(id, one, { desiredVersion: 3 })
+    assert.deepEqual(products.targetOf(one), { version: 3, why: 'locked' })
+    await products.devices.change(id, one, { development: true })
+    assert.equal(products.targetOf(one), undefined)
+    assert.equal(products.targetOf(three), undefined)
+  })
+
+  it('rename and remove groups while releases and changes of devices come', async () => {
+    const { id } = await create()
+    await members(id, [one, two])
+    const { products } = world
+    await products.firmware.upload(id, firmware(1))
+    await products.groups.create(id, { name: 'a' })
+    await products.devices.changeGroups(id, [one, two], { add: ['a'] })
+    const checkGroups = (names: readonly string[]) => products.groups.check(id, names)
+    await Promise.allSettled([
+      products.groups.update(id, 'a', { name: 'b' }),
+      products.firmware.put(id, { version: 1, groups: ['a'], untested: true, by: 'ann', checkGroups }),
+      products.devices.change(id, one, { development: true }),
+      products.groups.remove(id, 'b'),
+      products.firmware.put(id, { version: 1, groups: ['b'], untested: true, by: 'ann', checkGroups }),
+    ])
+    for (const state of ['at once', 'after a restart']) {
+      const { groups, devices, firmware: versions } = world.products
+      assert.deepEqual(groups.list(id), [], state)
+      assert.deepEqual(versions.releases(id), [], state)
+      assert.deepEqual([devices.of(one)?.groups, devices.of(two)?.groups], [[], []], state)
+      await world.restart()
+    }
+  })
+
   it('keep firmware that was released, and release none that never ran unless told so', async () => {
     const { id } = await create()
     const versions = world.products.firmware

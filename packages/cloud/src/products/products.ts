@@ -17,6 +17,7 @@ import { ProductDevices } from './product-devices.ts'
 import { ProductError } from './product-error.ts'
 import { ProductFirmware } from './product-firmware.ts'
 import { ProductGroups } from './product-groups.ts'
+import { type Target, targetFor } from './targeting.ts'
 
 export type { ProductRecord, ProductSettings } from './product.ts'
 
@@ -100,6 +101,12 @@ export class Products {
 
   all(): ProductRecord[] {
     return [...this.#byId.values()].sort((a, b) => a.id - b.id)
+  }
+
+  /** Which firmware the device should run, and why; undefined for none, and for a device of no product. */
+  targetOf(deviceId: string): Target | undefined {
+    const member = this.devices.of(deviceId)
+    return member && targetFor(member, this.firmware.released(member.productId))
   }
 
   /** @returns what ends the observation */
