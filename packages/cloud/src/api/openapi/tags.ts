@@ -17,6 +17,7 @@ export type Tag = (typeof tags)[number]['name']
 
 /** The first that matches. */
 const chapters: readonly (readonly [RegExp, Tag])[] = [
+  [/\/(ledgers|secrets|logic|libraries|service_agreements|unprotect|backup_files)(\/|$)/, 'Not here'],
   [/^\/(health|metrics|\.well-known)|\/aloe(\/|$)|rollout/, 'Aloe'],
   [/^\/oauth|access_tokens|\/clients/, 'Login and tokens'],
   [/\/diagnostics/, 'Vitals'],
