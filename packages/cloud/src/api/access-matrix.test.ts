@@ -120,7 +120,7 @@ describe('access', () => {
           wrong.push(`${named(row)} by ${who.name}: the CLI would log out`)
       }
     }
-    assert.deepEqual(wrong, [])
+    assert.deepEqual(wrong.slice(0, 20), [])
     assert.equal(await world.snapshot(), before, 'somebody changed what is not theirs')
   })
 
@@ -147,7 +147,7 @@ describe('access', () => {
         if (status >= 500 && status !== 501) wrong.push(`${named(row)} by ${who.name}: ${status} ${text}`)
       }
     }
-    assert.deepEqual(wrong, [])
+    assert.deepEqual(wrong.slice(0, 20), [])
     assert.equal(await world.snapshot(), before, 'somebody changed what is not theirs')
   })
 
@@ -164,7 +164,7 @@ describe('access', () => {
       if (showsTooMuch(text, stranger)) wrong.push(tooMuch(row, stranger, text))
       if (status < 400 || status >= 500) wrong.push(`${named(row)} with ids of another product: ${status} ${text}`)
     }
-    assert.deepEqual(wrong, [])
+    assert.deepEqual(wrong.slice(0, 20), [])
     assert.equal(await world.snapshot(), before, 'somebody changed what is of another product')
   })
 

@@ -36,6 +36,8 @@ export interface World {
   readonly callers: readonly Who[]
   /** The path of a route with the ids of what is the owner's, and of the product that is asked for. */
   path(row: RouteRow, product?: 'own' | 'foreign'): string
+  /** The same with other values for some parameters, as they stand. */
+  pathWith(row: RouteRow, values: Readonly<Record<string, string>>): string
   /** All rows of all tables that last. */
   snapshot(): Promise<string>
   close(): Promise<void>
@@ -83,7 +85,8 @@ export async function makeWorld(): Promise<World> {
   const base = `/v1/products/${product.id}`
   await make(`${base}/devices`, { ids: [ids.productDevice, ids.customerDevice] })
   await make(`${base}/groups`, { name: 'group', description: productMarker })
-  const hook = { url: 'https://example.com/hook', integration_type: 'Webhook' }
+  // Nobody listens there.
+  const hook = { url: 'http://127.0.0.1:9/hook', integration_type: 'Webhook' }
   const ownHook = await make('/v1/integrations', { event: marker, ...hook })
   const productHook = await make(`${base}/integrations`, { event: productMarker, ...hook })
   const ownClient = (await make('/v1/clients', { name: marker })).client
@@ -169,7 +172,7 @@ export async function makeWorld(): Promise<World> {
       id: hooks ? (ofProduct ? productHook : ownHook).id : family === undefined ? 'f'.repeat(24) : deviceId,
       client: ofProduct ? client.id : ownClient.id,
       customer: 'customer@example.com',
-      username: ofProduct ? 'developer@example.com' : api.user.username,
+      username: ofProduct ? 'developer@example.com' : 'view-only@example.com',
       group: 'group',
       org: api.user.username,
       version: '1',
@@ -180,11 +183,10 @@ export async function makeWorld(): Promise<World> {
     api,
     callers,
     path(row, which = 'own') {
-      const values = samples(row.url)
-      return row.url
-        .replace(':product', which === 'own' ? String(product.id) : String(foreign.id))
-        .replace(/:(\w+)/g, (_, name: string) => encodeURIComponent(values[name] ?? 'x'))
-        .replace('*', 'x')
+      return filled(row.url, { ...samples(row.url), ...(which === 'foreign' && { product: String(foreign.id) }) })
+    },
+    pathWith(row, values) {
+      return filled(row.url, { ...samples(row.url), ...values })
     },
     async snapshot() {
       await registry.flush()
@@ -202,4 +204,8 @@ export async function makeWorld(): Promise<World> {
     },
     close: () => api.close(),
   }
+}
+
+function filled(url: string, values: Readonly<Record<string, string>>): string {
+  return url.replace(/:(\w+)/g, (_, name: string) => values[name] ?? 'x').replace('*', () => values['*'] ?? 'x')
 }

@@ -10,6 +10,8 @@ export interface RouteRow {
   readonly access: Access | undefined
   /** Takes files. */
   readonly upload: boolean
+  /** The names of the fields that its schema has for the body and for the query. */
+  readonly fields: { readonly body: readonly string[]; readonly query: readonly string[] }
 }
 
 declare module 'fastify' {
@@ -30,6 +32,7 @@ export function collectRoutes(app: FastifyInstance): void {
         method,
         url: route.url,
         upload: route.config?.upload === true,
+        fields: { body: fieldsOf(route.schema?.body), query: fieldsOf(route.schema?.querystring) },
         // Asked when it is wanted: a hook of a plugin may still say it.
         get access() {
           return route.config?.access
@@ -37,4 +40,19 @@ export function collectRoutes(app: FastifyInstance): void {
       })
     }
   })
+}
+
+/** Of a JSON schema: its properties, and those of what it is put together from. */
+function fieldsOf(schema: unknown): string[] {
+  if (typeof schema !== 'object' || schema === null) return []
+  const {
+    properties = {},
+    allOf = [],
+    anyOf = [],
+  } = schema as {
+    properties?: Record<string, unknown>
+    allOf?: unknown[]
+    anyOf?: unknown[]
+  }
+  return [...new Set([...Object.keys(properties), ...[...allOf, ...anyOf].flatMap(fieldsOf)])]
 }
