@@ -57,6 +57,7 @@ export abstract class FleetDevice {
   accepted: InstalledModules = []
   powerCuts = 0
   #calm = false
+  #running: { readonly boot: number; readonly hash: string | undefined } | undefined
   #lastInstalled: InstalledModules = []
   #timers: Timer[] = []
 
@@ -91,8 +92,13 @@ export abstract class FleetDevice {
   /** The application that runs. */
   get application(): string | undefined {
     if (this.mode !== 'normal') return undefined
-    const { modules } = bootCheck(this.platform, this.installed)
-    return modules.find((module) => module.function === 'user_part')?.hash
+    // Another one runs only after a reset.
+    if (this.#running?.boot !== this.boots) {
+      const { modules } = bootCheck(this.platform, this.installed)
+      const hash = modules.find((module) => module.function === 'user_part')?.hash
+      this.#running = { boot: this.boots, hash }
+    }
+    return this.#running.hash
   }
 
   protected abstract readInstalled(): InstalledModules

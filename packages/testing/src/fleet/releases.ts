@@ -140,8 +140,11 @@ export function scaledReleases(platformName: string, factor: number): readonly R
 
 /** Everything that the cloud has. */
 export function wholeCatalogue(): readonly CoreModule[] {
-  return fleetPlatforms.flatMap((name) => releasesOf(name).flatMap(({ modules }) => modules))
+  whole ??= fleetPlatforms.flatMap((name) => releasesOf(name).flatMap(({ modules }) => modules))
+  return whole
 }
+
+let whole: readonly CoreModule[] | undefined
 
 export function platformNamed(name: string): Platform {
   const platform = platformByName(name)

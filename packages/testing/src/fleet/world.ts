@@ -13,7 +13,14 @@ import {
   openCoreStore,
   startCloudCore,
 } from '@aloe/cloud'
-import { bootCheck, installedModule, parseModule, planHealing } from '@aloe/firmware'
+import {
+  bootCheck,
+  type CatalogueModule,
+  type FirmwareModule,
+  installedModule,
+  parseModule,
+  planHealing,
+} from '@aloe/firmware'
 import { PowerCut } from '../faulty-storage.ts'
 import { type Random, randomBytesOf, seeded } from '../network/random.ts'
 import { SimulatedDatagrams } from '../network/simulated-datagrams.ts'
@@ -111,6 +118,8 @@ class World implements FleetWorld {
   readonly #devices = new Map<string, FleetDevice>()
   readonly #linux: LinuxDevice[] = []
   readonly #owners = new Map<string, Owner>()
+  readonly #modulesWanted = new Map<DeviceScenario, { readonly module: FirmwareModule | undefined }>()
+  readonly #catalogues = new Map<number, readonly CatalogueModule[]>()
   readonly #watch: Watch
   readonly #clock: Clock
   #core: CloudCore | undefined
@@ -350,8 +359,18 @@ class World implements FleetWorld {
 
   /** What its owner wants on it: the wish, or, where there is none, what lies on it and does not run. */
   #wanted(device: FleetDevice): Uint8Array | undefined {
-    if (device.scenario.wish) return device.scenario.wish.file
-    return device.scenario.modules.find((bytes) => parseModule(bytes).function === 'user_part')
+    return this.#wantedModule(device)?.bytes
+  }
+
+  #wantedModule({ scenario }: FleetDevice): FirmwareModule | undefined {
+    const { wish } = scenario
+    let known = this.#modulesWanted.get(scenario)
+    if (!known) {
+      const files = wish ? [wish.file] : scenario.modules
+      known = { module: files.map((bytes) => parseModule(bytes)).find((module) => module.function === 'user_part') }
+      this.#modulesWanted.set(scenario, known)
+    }
+    return known.module
   }
 
   /** In calm, when nothing is under way for the device. */
@@ -376,23 +395,31 @@ class World implements FleetWorld {
 
   /** The application that is wanted runs. */
   #converged(device: FleetDevice): boolean {
-    const file = this.#wanted(device)
-    if (!file) return device.mode === 'safe'
-    return device.application !== undefined && device.application === parseModule(file).sha256
+    const module = this.#wantedModule(device)
+    if (!module) return device.mode === 'safe'
+    return device.application !== undefined && device.application === module.sha256
   }
 
   /** By what lies on it and what the cloud has, it cannot be done: a plan of nobody's could. */
   #impossible(device: FleetDevice): boolean {
-    const file = this.#wanted(device)
-    if (!file) return false
-    const application = installedModule(parseModule(file))
+    const wanted = this.#wantedModule(device)
+    if (!wanted) return false
+    const application = installedModule(wanted)
     const installed = [...device.installed.filter((module) => module.function !== 'user_part'), application]
     const { modules } = bootCheck(device.platform, installed)
-    const catalogue = (this.changes.modules ?? wholeCatalogue())
-      .map(({ module }) => module)
-      .filter((module) => module.platformId === device.platform.id)
-    const plan = planHealing(device.platform, { platformId: device.platform.id, modules }, catalogue)
+    const { id } = device.platform
+    const plan = planHealing(device.platform, { platformId: id, modules }, this.#catalogueOf(id))
     return !plan.ok
+  }
+
+  #catalogueOf(platformId: number): readonly CatalogueModule[] {
+    let modules = this.#catalogues.get(platformId)
+    if (!modules) {
+      const all = (this.changes.modules ?? wholeCatalogue()).map(({ module }) => module)
+      modules = all.filter((module) => module.platformId === platformId)
+      this.#catalogues.set(platformId, modules)
+    }
+    return modules
   }
 
   async #unconverged(device: FleetDevice): Promise<void> {
