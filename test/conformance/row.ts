@@ -21,7 +21,7 @@ export interface Row<Stage> {
 }
 
 /** The rows as Markdown. */
-export function tableOf(rows: readonly Row<never>[], heading: string): string {
+export function tableOf(rows: readonly Pick<Row<unknown>, 'name' | 'outcome' | 'note'>[], heading: string): string {
   const count = (outcome: Outcome): number => rows.filter((row) => row.outcome === outcome).length
   const counts = (['works', 'refuses', 'local', 'out of scope'] as const)
     .filter((outcome) => count(outcome) > 0)
