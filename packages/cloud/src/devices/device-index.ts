@@ -9,8 +9,10 @@ export class DeviceIndex {
   readonly #names = new Map<string, string>()
   /** By the product that devices report. */
   readonly #reporting = new Map<number, Set<string>>()
-  /** By serial number, IMEI and ICCID, lower case. */
-  readonly #identifiers = new Map<string, string>()
+  /** Lower case, and apart from the next: what devices say of themselves hides no serial number. */
+  readonly #serialNumbers = new Map<string, string>()
+  /** By IMEI and ICCID. */
+  readonly #modems = new Map<string, string>()
 
   get size(): number {
     return this.#devices.size
@@ -47,7 +49,11 @@ export class DeviceIndex {
   /** By id, serial number, IMEI or ICCID, in any case. */
   identified(identifier: string): DeviceRecord | undefined {
     const key = identifier.trim().toLowerCase()
-    return this.#devices.get(key) ?? this.#devices.get(this.#identifiers.get(key) ?? '')
+    return this.#devices.get(key) ?? this.serialNumbered(key) ?? this.#devices.get(this.#modems.get(key) ?? '')
+  }
+
+  serialNumbered(serialNumber: string): DeviceRecord | undefined {
+    return this.#devices.get(this.#serialNumbers.get(serialNumber.trim().toLowerCase()) ?? '')
   }
 
   /** Also for every message of a device that tells something: what did not change costs nothing. */
@@ -66,17 +72,10 @@ export class DeviceIndex {
       drop(this.#reporting, before?.productId, id)
       if (productId !== null) add(this.#reporting, productId, id)
     }
-    if (before?.serialNumber !== device.serialNumber || before?.describe !== device.describe) {
-      this.#putIdentifiers(before, device)
+    if (before?.serialNumber !== device.serialNumber) {
+      reindex(this.#serialNumbers, [before?.serialNumber], [device.serialNumber], id)
     }
-  }
-
-  #putIdentifiers(before: DeviceRecord | undefined, device: DeviceRecord): void {
-    const now = identifiers(device)
-    for (const old of before ? identifiers(before) : []) {
-      if (!now.includes(old) && this.#identifiers.get(old) === device.id) this.#identifiers.delete(old)
-    }
-    for (const identifier of now) this.#identifiers.set(identifier, device.id)
+    if (before?.describe !== device.describe) reindex(this.#modems, modemOf(before), modemOf(device), id)
   }
 
   #unindexOwner({ id, ownerId, name }: DeviceRecord): void {
@@ -86,9 +85,18 @@ export class DeviceIndex {
   }
 }
 
-function identifiers({ serialNumber, describe }: DeviceRecord): string[] {
-  const known = [serialNumber, describe?.imei, describe?.iccid]
-  return known.flatMap((identifier) => (identifier ? [identifier.toLowerCase()] : []))
+function modemOf(device: DeviceRecord | undefined): (string | undefined)[] {
+  return [device?.describe?.imei, device?.describe?.iccid]
+}
+
+type Keys = readonly (string | null | undefined)[]
+
+function reindex(index: Map<string, string>, before: Keys, after: Keys, id: string): void {
+  for (const old of before) {
+    const key = old?.toLowerCase() ?? ''
+    if (index.get(key) === id) index.delete(key)
+  }
+  for (const key of after) if (key) index.set(key.toLowerCase(), id)
 }
 
 function nameIndex(ownerId: string, name: string): string {

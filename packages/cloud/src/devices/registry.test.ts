@@ -147,6 +147,11 @@ describe('the device registry', () => {
     assert.equal(registry.identified('8901ab')?.id, otherId)
     assert.equal(registry.identified(id.toUpperCase())?.id, id)
     assert.deepEqual([...registry.reporting(10_000)], [id])
+    // Whoever says that its IMEI is another's serial number does not take its place.
+    registry.recordDescribe(otherId, { system: { modules: [], imei: 'SN-1' } })
+    assert.equal(registry.identified('sn-1')?.id, id)
+    assert.equal(registry.identified('357500000000001'), undefined)
+    registry.recordDescribe(otherId, { system: { modules: [], imei: '357500000000001' } })
     await registry.setSerialNumber(id, 'SN-2')
     registry.recordConnection(id, { productId: 43 })
     assert.equal(registry.identified('SN-1'), undefined)

@@ -119,6 +119,10 @@ export class DeviceRegistry {
     return this.#devices.identified(identifier)
   }
 
+  serialNumbered(serialNumber: string): DeviceRecord | undefined {
+    return this.#devices.serialNumbered(serialNumber)
+  }
+
   /** Ids of the devices whose firmware says that it is of this product. */
   reporting(productId: number): ReadonlySet<string> {
     return this.#devices.reporting(productId)
@@ -288,7 +292,7 @@ export class DeviceRegistry {
         const rule = `1 to ${serialNumberLimit} printable characters, and not the form of a device id`
         throw new DeviceError('bad-serial-number', `A serial number has ${rule}`)
       }
-      const other = this.#devices.identified(trimmed)
+      const other = this.#devices.serialNumbered(trimmed)
       if (other && other.id !== id) {
         throw new DeviceError('bad-serial-number', `The serial number ${trimmed} is that of another device`)
       }

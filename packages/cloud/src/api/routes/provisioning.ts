@@ -88,9 +88,8 @@ export function provisioningRoutes(app: ApiServer, context: ApiContext): void {
       const { serial } = request.params
       const wait = context.rates.count('serialNumbers', request.ip, context.now(), userOf(request).id)
       if (wait > 0) throw tooMany(wait)
-      const device = registry.identified(serial)
-      const same = device?.serialNumber?.toLowerCase() === serial.trim().toLowerCase()
-      if (!device || !same || !mayKnow(request, device)) throw notFound('No device has this serial number')
+      const device = registry.serialNumbered(serial)
+      if (!device || !mayKnow(request, device)) throw notFound('No device has this serial number')
       return {
         ok: true,
         serial_number: device.serialNumber,
