@@ -289,6 +289,9 @@ describe('the people of a product', () => {
         [id],
       )
       assert.equal((await put(`/v1/devices/${id}`, { name: 'lamp' }, token)).body.name, 'lamp')
+      const file = new FormData()
+      file.append('file', new Blob(['module']), 'a.bin')
+      assert.equal((await api.request('PUT', `/v1/devices/${id}`, { token, body: file })).status, 403)
       const { customers, devices: theirs } = (await api.request('GET', `${base}/customers`)).body
       assert.deepEqual(customers[0].devices, [id])
       assert.equal(theirs[0].id, id)

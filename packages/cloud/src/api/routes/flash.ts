@@ -34,6 +34,7 @@ export function flashRoutes(app: ApiServer, context: ApiContext): void {
   }
 
   async function flash(request: FastifyRequest, form: DeviceForm) {
+    if (request.caller?.kind === 'customer') throw forbidden('Customers use a device; its makers flash it')
     const device = form.device(request)
     checkDevelopment(device, form)
     // Before anything is compiled for a device that cannot take it. One that restarts in the middle of an update can.
