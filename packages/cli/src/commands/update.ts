@@ -7,6 +7,7 @@ import { type CommonOptions, cloudOption, makeCommand, outputOf } from '../comma
 import { openEvents } from '../event-stream.ts'
 import { type Output, printable } from '../output.ts'
 import { planText } from '../plan-text.ts'
+import { allowPrereleaseFlag, guardPrerelease } from '../prerelease-guard.ts'
 import { confirm } from '../prompt.ts'
 import { type Preview, UpdateClient, type UpdateJob, type UpdateOrder } from '../update-client.ts'
 import { costText } from '../update-text.ts'
@@ -19,6 +20,7 @@ interface ChangeOptions extends CommonOptions {
   readonly app?: string
   readonly yes?: boolean
   readonly force?: boolean
+  readonly allowPrerelease?: boolean
   readonly wait: boolean
   readonly timeout: number
 }
@@ -93,6 +95,7 @@ function shared(command: Command): Command {
     .option('--target <version>', 'Device OS release, or latest')
     .option('-y, --yes', 'do not ask')
     .option('--force', 'also when the update policy of the device holds it back')
+    .option(allowPrereleaseFlag, 'also to a pre-release of the Device OS')
     .option('--no-wait', 'do not wait for it to be done')
     .option('--timeout <seconds>', 'how long to wait', seconds, 3_600)
 }
@@ -103,6 +106,7 @@ async function change(device: string, order: UpdateOrder, options: ChangeOptions
   const updates = new UpdateClient(client, device, options.product)
   const preview = await updates.preview(order)
   showPreview(preview, device, order, output)
+  await guardPrerelease(client, device, { target: order.target }, options.allowPrerelease === true, output)
   if (options.yes !== true && !(await confirm(`${order.downgrade ? 'Take it back' : 'Update it'}`, '--yes'))) {
     throw new CliError('Nothing was done.', { code: exitCode.failed })
   }
