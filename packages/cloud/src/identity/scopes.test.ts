@@ -118,7 +118,8 @@ describe('access', () => {
     assert.deepEqual(mayOnProduct(client, 'devices:list', product, nobody), { ok: true })
     assert.deepEqual(mayOnProduct(client, 'products:update', product, nobody), { ok: false, reason: 'missing-scope' })
     for (const scope of scopes) {
-      for (const caller of [robot, client]) assert.equal(mayOnOwn(caller, scope).ok, false, scope)
+      assert.equal(mayOnOwn(robot, scope).ok, false, scope)
+      assert.equal(mayOnOwn(client, scope).ok, false, scope)
     }
   })
 
