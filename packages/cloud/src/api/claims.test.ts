@@ -120,6 +120,7 @@ describe('devices of others', () => {
       list.body.map(({ id }: { id: string }) => id),
       [fleet],
     )
+    assert.equal((await send('POST', '/v1/devices', { id: fleet, request_transfer: true })).status, 403)
     const { body } = await api.request('GET', `/v1/products/${product.id}/devices`)
     assert.deepEqual(body.customers, [{ id: customer.user.id, username: 'customer@example.com' }])
     assert.equal((await api.request('DELETE', `/v1/devices/${fleet}`, { token })).body.ok, true)

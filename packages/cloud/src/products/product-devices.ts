@@ -60,6 +60,7 @@ export class ProductDevices {
   readonly #denied = new Map<number, Set<string>>()
   readonly #observers = new Set<MemberObserver>()
   readonly #changes = new Changes()
+  #exists: (productId: number) => boolean = () => true
 
   private constructor(options: ProductDevicesOptions) {
     this.#options = options
@@ -73,6 +74,11 @@ export class ProductDevices {
       add(devices.#denied, product_id, device_id)
     }
     return devices
+  }
+
+  /** Who is asked before devices are taken: a product may go while they come. */
+  onlyFor(exists: (productId: number) => boolean): void {
+    this.#exists = exists
   }
 
   /** The device's membership; undefined for a device of no product, and for one that a product has in quarantine. */
@@ -104,10 +110,12 @@ export class ProductDevices {
    * Makes devices members of a product, also those that it had denied. Those of another product stay there.
    *
    * @param deviceIds of devices that the registry knows, lower case
+   * @throws ProductError 'unknown-product'
    * @returns the ids of the new members, of those that were members, and of those that belong to another product
    */
   import(productId: number, deviceIds: readonly string[]) {
     return this.#changes.run(async () => {
+      if (!this.#exists(productId)) throw new ProductError('unknown-product', 'There is no such product')
       const now = this.#options.now()
       const added: ProductDevice[] = []
       const existing: string[] = []

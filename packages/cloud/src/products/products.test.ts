@@ -137,6 +137,26 @@ describe('products', () => {
     )
   })
 
+  it('leave no device behind when they go while devices come', async () => {
+    const { id } = await create()
+    await members(id, [one])
+    await world.registry.makeKnown([two, three])
+    const [removed, ...imports] = await Promise.allSettled([
+      world.products.remove(id, true),
+      world.products.devices.import(id, [two]),
+      new Promise(setImmediate).then(() => world.products.devices.import(id, [three])),
+    ])
+    assert.equal(removed.status, 'fulfilled')
+    await assert.rejects(world.products.devices.import(id, [one]), refused('unknown-product'))
+    for (const state of [`at once, ${imports.map(({ status }) => status)}`, 'after a restart']) {
+      for (const device of [one, two, three]) {
+        assert.equal(world.products.devices.of(device), undefined, state)
+        assert.equal(world.registry.get(device)?.memberOf, null, state)
+      }
+      await world.restart()
+    }
+  })
+
   it('release firmware to groups and to all, each target to one version', async () => {
     const { id } = await create()
     const { firmware: versions, groups } = world.products

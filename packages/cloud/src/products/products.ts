@@ -47,6 +47,7 @@ export type ProductObserver = (before: ProductRecord | undefined, after: Product
 
 const nameLimit = 64
 const descriptionLimit = 1_024
+const productsPerOwner = 1_000
 
 export class Products {
   /** Which devices belong to which product. */
@@ -71,10 +72,12 @@ export class Products {
 
   /** Reads products and memberships into memory; the registry learns of the latter. */
   static async open(options: ProductsOptions): Promise<Products> {
+    await forgetRemoved(options.store)
     const devices = await ProductDevices.open(options)
     const firmware = await ProductFirmware.open(options)
     const groups = await ProductGroups.open({ ...options, devices, firmware })
     const products = new Products(options, { devices, firmware, groups })
+    devices.onlyFor((id) => products.get(id) !== undefined)
     for (const row of await options.store.db.selectFrom('products').selectAll().execute()) {
       products.#reserve(row.id)
       const product = productFromRow(row)
@@ -119,6 +122,9 @@ export class Products {
   create(ownerId: string, { name, description = '', platformId, settings }: NewProduct): Promise<ProductRecord> {
     return this.#changes.run(() => {
       if (!platformById(platformId)) throw new ProductError('bad-value', `There is no platform ${platformId}`)
+      if (this.list(ownerId).length >= productsPerOwner) {
+        throw new ProductError('bad-value', `A user has up to ${productsPerOwner} products`)
+      }
       const now = this.#now()
       return this.#save({
         id: this.#nextId,
@@ -173,6 +179,8 @@ export class Products {
       this.#idBySlug.delete(product.slug)
       this.groups.forget(id)
       this.firmware.forget(id)
+      // Those that came in the meantime.
+      await this.devices.removeAll(id)
       this.#tell(product, undefined)
     })
   }
@@ -234,6 +242,13 @@ export class Products {
     const slug = slugOf(name)
     return this.#idBySlug.has(slug) ? `${slug}-${this.#nextId}` : slug
   }
+}
+
+/** What a kill in the middle of a removal may have left. */
+async function forgetRemoved({ db }: Store): Promise<void> {
+  const removed = db.selectFrom('products').select('id').where('removed_at', 'is not', null)
+  await db.deleteFrom('product_devices').where('product_id', 'in', removed).execute()
+  await db.deleteFrom('product_denials').where('product_id', 'in', removed).execute()
 }
 
 function checkDescription(description: string): string {

@@ -30,6 +30,10 @@ export function claimRoutes(app: ApiServer, context: ApiContext): void {
     if (known) checkClaim(request, known)
     if (known && known.ownerId !== null && known.ownerId !== user.id && readBoolean(request_transfer) === true) {
       if (callerOf(request).kind !== 'user') throw forbidden('Only a person may ask for the device of somebody else')
+      // Customers decide nothing here: they have an application for their device, and no account.
+      if (identity.users.get(known.ownerId)?.kind !== 'person') {
+        throw forbidden('The device belongs to a customer of a product')
+      }
       const { transfer, isNew } = await transfers.request(known.id, user.id)
       if (isNew) {
         tell(transfer.fromUser, transfer)
