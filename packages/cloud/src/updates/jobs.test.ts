@@ -95,6 +95,35 @@ describe('jobs of updates', () => {
     assert.ok(detail?.next)
   })
 
+  it('are sent again to a device that lost its power before the restart, and does not show it', async () => {
+    world.gateway.connect(device)
+    device.forgetful = true
+    await flash(linuxApplication(1_000))
+    await world.clock.pass(minute)
+    assert.equal((await job())?.state, 'resetting')
+    await world.clock.pass(3 * minute)
+    assert.deepEqual(
+      device.log.filter((line) => !line.startsWith('begin')),
+      ['forgot', 'took user_part 1@1'],
+    )
+    assert.equal((await job())?.state, 'done')
+  })
+
+  it('end when the device does not take a flash in time, and are not sent behind its owner’s back', async () => {
+    world.gateway.connect(device)
+    device.unreachable = true
+    const answer = world.updates.flash(id, linuxApplication(1_000), 'ann')
+    await world.clock.pass(2 * minute)
+    assert.equal((await answer).ok, false)
+    device.unreachable = false
+    await world.clock.pass(5 * minute)
+    assert.equal((await job())?.state, 'failed')
+    assert.deepEqual(
+      device.log.filter((line) => line !== 'cancelled'),
+      [],
+    )
+  })
+
   it('take a flash while the device comes back from a refusal', async () => {
     world.gateway.connect(device)
     let refusals = 1
@@ -129,6 +158,7 @@ describe('jobs of updates', () => {
         })
       watch()
       device.resetTime = 4 * second
+      device.describeTime = 2 * second
       if (state === 'waiting') device.updatesEnabled = false
       device.install(needing)
       world.gateway.connect(device)

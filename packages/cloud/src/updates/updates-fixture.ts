@@ -145,6 +145,8 @@ export class SimulatedDevice {
   resumed = false
   otaV3 = true
   updatesEnabled = true
+  /** Milliseconds from its Hello until its describe is there. */
+  describeTime = 0
   /** Milliseconds between taking a file and being back. */
   resetTime = 5_000
   /** Bytes a second. */
@@ -155,6 +157,10 @@ export class SimulatedDevice {
   /** A failure by which an update ends: at its start, in the middle, or at its end. */
   onUpdate: (stage: 'start' | 'transfer' | 'finish', file: Uint8Array) => Partial<Failure> | number | undefined = () =>
     undefined
+  /** What it takes once is lost at once, and it does not show that it restarted: Device OS 3.1 to 3.3. */
+  forgetful = false
+  /** What is sent to it does not arrive. */
+  unreachable = false
   /** False: what was taken is not there after the restart. */
   installs: (module: InstalledModule) => boolean = () => true
 
@@ -229,12 +235,18 @@ export class SimulatedGateway implements Gateway {
     device.online = true
     device.serial++
     device.resumed = resumed
-    this.#described.add(device.id)
-    const { mode } = device.boot
-    if (!resumed || !this.records.get(device.id)?.describe) this.#record(device)
     for (const observer of this.#observers) observer.online?.(device.id, this.#hello(device))
-    const describe = this.records.get(device.id)?.describe
-    if (describe) for (const observer of this.#observers) observer.described?.(device.id, describe, mode === 'safe')
+    const { serial } = device
+    const described = (): void => {
+      if (device.serial !== serial) return
+      this.#described.add(device.id)
+      const { mode } = device.boot
+      if (!resumed || !this.records.get(device.id)?.describe) this.#record(device)
+      const describe = this.records.get(device.id)?.describe
+      if (describe) for (const observer of this.#observers) observer.described?.(device.id, describe, mode === 'safe')
+    }
+    if (device.describeTime > 0) this.#clock.setTimeout(described, device.describeTime)
+    else described()
   }
 
   drop(device: SimulatedDevice): void {
@@ -293,7 +305,7 @@ export class SimulatedGateway implements Gateway {
       resumed: device.resumed,
       safeMode: device.boot.mode === 'safe',
       cancellableUpdates: device.otaV3,
-      describe: this.records.get(deviceId)?.describe ?? undefined,
+      describe: this.#described.has(deviceId) ? (this.records.get(deviceId)?.describe ?? undefined) : undefined,
     } as ConnectionInfo
   }
 
@@ -324,7 +336,7 @@ export class SimulatedGateway implements Gateway {
       return true
     }
     this.#clock.setTimeout(() => {
-      if (!isThere()) return
+      if (!isThere() || device.unreachable) return
       if (refusedAt('start')) return
       device.log.push(`begin ${file.length}`)
       accepted.resolve({ ok: true, offset: 0 })
@@ -353,6 +365,11 @@ export class SimulatedGateway implements Gateway {
             })
           }
           outcome.resolve({ ok: true })
+          if (device.forgetful) {
+            device.forgetful = false
+            device.log.push('forgot')
+            return
+          }
           for (const part of splitModules(file)) device.install(part)
           this.#restart(device, device.resetTime, true)
         }, half)
