@@ -26,6 +26,7 @@ import { createLogger } from './log.ts'
 import { mailByCommand } from './mail-command.ts'
 import { watchProducts } from './products/product-watch.ts'
 import { Products } from './products/products.ts'
+import { startRollouts } from './rollouts/rollouts.ts'
 import { openStore } from './store/store.ts'
 import { loadCatalogue } from './updates/catalogue.ts'
 import { startUpdates, type UpdateLimits } from './updates/updates.ts'
@@ -240,6 +241,8 @@ async function open(
     await gateway.close()
     await ended
   })
+  const rollouts = await startRollouts({ store, registry, products, gateway, updates, bus, log })
+  closers.push(() => rollouts.close())
 
   const api = await createApi({
     store,
@@ -253,6 +256,7 @@ async function open(
     vitals,
     gateway,
     updates,
+    rollouts,
     compiler,
     catalogue,
     endpoints: () => ({

@@ -19,13 +19,15 @@ import type { User } from '../identity/users.ts'
 import { Integrations } from '../integrations/integrations.ts'
 import { watchProducts } from '../products/product-watch.ts'
 import { type ProductRecord, Products } from '../products/products.ts'
+import { startRollouts } from '../rollouts/rollouts.ts'
 import { openStore, type Store } from '../store/store.ts'
 import { loadCatalogue } from '../updates/catalogue.ts'
 import { type FixtureRelease, writeReleaseFolder } from '../updates/catalogue-fixture.ts'
 import { DataUsage } from '../updates/data-usage.ts'
 import { GroupCommit } from '../updates/group-commit.ts'
+import { freshDetail } from '../updates/job.ts'
 import { Policies } from '../updates/policies.ts'
-import { type FlashResult, type UpdateJobView, UpdateRefusal } from '../updates/updates.ts'
+import { type Delivery, type FlashResult, type UpdateJobView, UpdateRefusal } from '../updates/updates.ts'
 import { Vitals } from '../vitals/vitals.ts'
 import { createApi } from './api.ts'
 import type { ApiOptions } from './services.ts'
@@ -44,6 +46,9 @@ export class FakeGateway {
   }
   isOnline(id: string): boolean {
     return this.online.has(id)
+  }
+  connection(): undefined {
+    return undefined
   }
   async call(id: string, name: string, argument: string): Promise<RequestResult<number>> {
     this.log.push(['call', id, name, argument])
@@ -118,6 +123,24 @@ export class FakeUpdates {
   async cancel(jobId: string): Promise<UpdateJobView | undefined> {
     return await this.job(jobId)
   }
+  /** A job that is never begun. */
+  async deliver(deviceId: string, { productVersion }: Delivery): Promise<UpdateJobView> {
+    const detail = { ...freshDetail, ...(productVersion !== undefined && { productVersion }) }
+    const times = { createdAt: 0, updatedAt: 0, finishedAt: null }
+    return {
+      id: `${deviceId} release`,
+      deviceId,
+      kind: 'release',
+      state: 'planned',
+      requestedBy: null,
+      detail,
+      ...times,
+    }
+  }
+  onJob(): () => void {
+    return () => undefined
+  }
+  running(): void {}
   async update(): Promise<never> {
     throw new UpdateRefusal(409, 'not in these tests')
   }
@@ -237,6 +260,8 @@ export async function startApi(
       onError: fail,
     }),
   )
+  const silent = pino({ level: 'silent' })
+  const rollouts = await startRollouts({ store, registry, products, gateway, updates, bus, log: silent })
   const compiler = new FakeCompiler()
   const catalogue = await LiveCatalogue.open({
     folder: join(folder, 'imported'),
@@ -258,6 +283,7 @@ export async function startApi(
       vitals,
       gateway,
       updates,
+      rollouts,
       compiler,
       catalogue,
       endpoints: () => ({ tcp: { port: 5_683 }, udp: null, keys: { tcp: 'RSA PEM', udp: 'EC PEM' } }),
@@ -308,6 +334,7 @@ export async function startApi(
     async close() {
       await api.close()
       await integrations.close()
+      await rollouts.close()
       await updates.data.close()
       streams.close()
       await eventLog.close()

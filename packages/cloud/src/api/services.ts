@@ -10,6 +10,7 @@ import type { Gateway } from '../gateway/gateway.ts'
 import type { Identity } from '../identity/identity.ts'
 import type { Integrations } from '../integrations/integrations.ts'
 import type { Products } from '../products/products.ts'
+import type { Rollouts } from '../rollouts/rollouts.ts'
 import type { Store } from '../store/store.ts'
 import type { Updates } from '../updates/updates.ts'
 import type { Vitals } from '../vitals/vitals.ts'
@@ -33,6 +34,11 @@ export type ApiGateway = Pick<
   | 'statistics'
 >
 
+export type ApiRollouts = Pick<
+  Rollouts,
+  'list' | 'get' | 'devices' | 'pause' | 'resume' | 'stop' | 'retry' | 'settings' | 'putSettings'
+>
+
 /** Where devices come in, for `GET /.well-known/aloe`. */
 export interface DeviceEndpoints {
   /** Null when the transport is not served. */
@@ -52,6 +58,7 @@ export interface ApiDeps {
   readonly vitals: Vitals
   readonly gateway: ApiGateway
   readonly updates: ApiUpdates
+  readonly rollouts: ApiRollouts
   readonly products: Products
   readonly integrations: Integrations
   readonly compiler: Pick<Compiler, 'compile' | 'statistics'>
