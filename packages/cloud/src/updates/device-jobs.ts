@@ -73,6 +73,13 @@ export class DeviceJobs {
     this.#context.changed(job)
   }
 
+  /** Changes the job in memory alone: the next `update` takes it along. */
+  keep(job: UpdateJob, { state, detail }: { readonly state: JobState; readonly detail: Partial<JobDetail> }): void {
+    job.state = state
+    job.detail = { ...job.detail, ...detail }
+    this.#context.changed(job)
+  }
+
   /** The job is over. @param detail `reason`, `code`, `next` */
   async end(
     job: UpdateJob,

@@ -2,6 +2,7 @@
  * Writes to the store that arrive together are committed together: a fleet's jobs change thousands of times a second,
  * and each commit waits for the disk. Whoever writes goes on when its change is durable.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { Transaction } from 'kysely'
 import type { Schema } from '../store/schema.ts'
 import type { Store } from '../store/store.ts'
@@ -37,8 +38,8 @@ export class GroupCommit {
   }
 
   async #run(): Promise<void> {
-    // Those who write in the same turn come along.
-    await Promise.resolve()
+    // Those who write in the same turn of the event loop come along.
+    await nextTurn()
     while (this.#waiting.length > 0) {
       const group = this.#waiting.splice(0, largestGroup)
       try {

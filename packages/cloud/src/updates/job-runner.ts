@@ -130,19 +130,18 @@ export class JobRunner {
   async verify(connection: ConnectionInfo, job: UpdateJob, awaited: Awaited): Promise<boolean> {
     const { now, limits } = this.#context
     const { describe } = connection
-    if (job.state !== 'verifying') {
-      await this.#jobs.update(job, { state: 'verifying', detail: { wait: null } })
-      const modules = awaited.modules.map(named)
-      this.#jobs.tell(job, 'reset', { modules, seconds: secondsSince(awaited.since, now()) })
-    }
-    if (!describe) return false
-    if (hasArrived(awaited, describe, job.kind)) {
-      await this.#jobs.update(job, { state: 'planned', detail: { awaited: null, reason: undefined, code: undefined } })
-      const modules = awaited.modules.map(named)
-      this.#jobs.tell(job, 'verified', { modules, seconds: secondsSince(awaited.since, now()) })
+    const told = { modules: awaited.modules.map(named), seconds: secondsSince(awaited.since, now()) }
+    const isNews = job.state !== 'verifying'
+    if (isNews) this.#jobs.tell(job, 'reset', told)
+    if (describe && hasArrived(awaited, describe, job.kind)) {
+      this.#jobs.tell(job, 'verified', told)
+      // Not written by itself: after a crash it is looked at again.
+      this.#jobs.keep(job, { state: 'planned', detail: { awaited: null, wait: null, ...noReason } })
       if (job.kind === 'flash' || job.kind === 'release') await this.#done(job)
       return true
     }
+    if (isNews) await this.#jobs.update(job, { state: 'verifying', detail: { wait: null } })
+    if (!describe) return false
     const grace = awaited.since + limits.restart
     if ((connection.resumed || this.#watched !== job) && now() < grace) {
       this.#hooks.wakeAt(grace)
@@ -151,7 +150,7 @@ export class JobRunner {
     const reason = `${labels(awaited.modules)} was taken by the device, but is not installed`
     const failures = oneMore(job, awaited.modules)
     await this.#jobs.update(job, { state: 'planned', detail: { awaited: null, failures, reason } })
-    this.#jobs.tell(job, 'failed', { modules: awaited.modules.map(named), reason, final: false })
+    this.#jobs.tell(job, 'failed', { modules: told.modules, reason, final: false })
     return true
   }
 
@@ -462,6 +461,8 @@ export class JobRunner {
     return healingSignature(describe, catalogue.modules(platformId))
   }
 }
+
+const noReason = { reason: undefined, code: undefined } as const
 
 const loopAdvice =
   'Find out what resets the device (a watchdog?) or breaks its connection, and try again; by cable it goes without.'
