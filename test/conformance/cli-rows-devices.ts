@@ -98,6 +98,10 @@ const devices: CliRow[] = [
       const body: object = (await particle.getDevice({ deviceId: device.id })).body
       assert.equal('owner' in body && body.owner, world.owner.username)
       await particle.removeDevice({ deviceId: device.id })
+      const theirs = world.newDevice()
+      await world.adopt(theirs, 'theirs', await world.stranger())
+      const { text } = await cli.run([...words, theirs.id], { input: 'n\n' })
+      assert.match(text, /belongs to someone else/)
     },
   ),
   ...both(['device rename', 'cloud name'], 'the name is the device’s from then on', async ({ cli, world }, words) => {
@@ -121,7 +125,7 @@ const devices: CliRow[] = [
   {
     name: 'keys send',
     outcome: 'works',
-    note: 'the key is registered: the device comes in with it and with no other',
+    note: 'the key is registered: the device comes in with it',
     async run({ cli, world }) {
       const device = world.newDevice()
       const { devicePublicKeyPem } = await import('@aloe/device-os')
@@ -155,6 +159,12 @@ const talking: CliRow[] = [
       const product = await cli.run([...words, stage.world.alpha.id, 'led', 'off', '--product', String(stage.product)])
       assert.equal(product.out.trim(), '0', product.text)
       assert.equal(await variable(stage, 'alpha', 'led'), 'off')
+      const device = stage.world.newDevice()
+      await stage.world.adopt(device, 'asleep')
+      const offline = await cli.run([...words, 'asleep', 'led'])
+      assert.match(offline.text, /Timed out/)
+      assert.doesNotMatch(offline.text, /not found/)
+      await stage.world.owner.particle.removeDevice({ deviceId: device.id })
     },
   ),
   {

@@ -47,8 +47,10 @@ export interface World {
   readonly module: Uint8Array
   /** A device that runs nothing yet: its key is not registered. */
   newDevice(): MemoryDevice
-  /** Registers the device's key, claims and names it. */
-  adopt(device: MemoryDevice, name: string): Promise<void>
+  /** Registers the device's key, claims and names it, for the owner unless told otherwise. */
+  adopt(device: MemoryDevice, name: string, by?: Particle): Promise<void>
+  /** Somebody else: makes the user at the first call. */
+  stranger(): Promise<Particle>
   /** Ends everything. */
   close(): Promise<void>
 }
@@ -102,12 +104,20 @@ export async function createWorld(options: Partial<CloudOptions> = {}): Promise<
     devices.push(device)
     return device
   }
-  const adopt = async (device: MemoryDevice, name: string): Promise<void> => {
+  const adopt = async (device: MemoryDevice, name: string, by = particle): Promise<void> => {
     const { udpDeviceKey } = device.flash.config
     const key = devicePublicKeyPem(udpDeviceKey ?? failed('the device has no key'), 'udp')
-    await particle.sendPublicKey({ deviceId: device.id, key, algorithm: 'ecc' })
-    await particle.claimDevice({ deviceId: device.id })
-    await particle.renameDevice({ deviceId: device.id, name })
+    await by.sendPublicKey({ deviceId: device.id, key, algorithm: 'ecc' })
+    await by.claimDevice({ deviceId: device.id })
+    await by.renameDevice({ deviceId: device.id, name })
+  }
+
+  let other: Promise<Particle> | undefined
+  const makeStranger = async (): Promise<Particle> => {
+    const user = { username: 'stranger@aloe.test', password: 'not the owner of it' }
+    await particle.post({ uri: '/v1/users', auth: token, data: user })
+    const { access_token } = (await new Particle({ baseUrl: url }).login(user)).body
+    return new Particle({ baseUrl: url, auth: access_token })
   }
 
   const compiled = await particle.compileCode({
@@ -139,6 +149,10 @@ export async function createWorld(options: Partial<CloudOptions> = {}): Promise<
     module,
     newDevice,
     adopt,
+    stranger() {
+      other ??= makeStranger()
+      return other
+    },
     async close() {
       await Promise.all(devices.map((device) => device.stop(false)))
       await cloud.close()
