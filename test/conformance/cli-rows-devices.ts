@@ -99,7 +99,7 @@ const devices: CliRow[] = [
       assert.equal('owner' in body && body.owner, world.owner.username)
       await particle.removeDevice({ deviceId: device.id })
       const theirs = world.newDevice()
-      await world.adopt(theirs, 'theirs', await world.stranger())
+      await world.adopt(theirs, `theirs-${words[0]}`, await world.stranger())
       const { text } = await cli.run([...words, theirs.id], { input: 'n\n' })
       assert.match(text, /belongs to someone else/)
     },
