@@ -10,10 +10,10 @@ const seeds = 12
 const calmTime = 10 * 60_000
 
 describe('the simulator finds', () => {
-  for (const { words, breaks, changes, from = 1 } of mutations) {
+  for (const { words, breaks, changes } of mutations) {
     it(`${words}: "${invariants[breaks]}" does not hold`, async (t) => {
       const found: string[] = []
-      for (let seed = from; seed < from + seeds; seed++) {
+      for (let seed = 1; seed <= seeds; seed++) {
         const { violation } = await runWorld(seed, { changes, calmTime })
         if (violation) found.push(violation.invariant)
         if (violation?.invariant === breaks) {
