@@ -216,7 +216,11 @@ async function open(
     ...(limits.vitalsRetention !== undefined && { retention: limits.vitalsRetention }),
   })
   closers.push(() => vitals.close())
-  gateway.observe({ vitals: (deviceId, payload, updatedAt) => vitals.record({ deviceId, payload, updatedAt }) })
+  gateway.observe({
+    vitals(deviceId, payload, updatedAt) {
+      vitals.record({ deviceId, ownerId: registry.get(deviceId)?.ownerId ?? null, payload, updatedAt })
+    },
+  })
   // Before the updates: they ask which version a device runs.
   watchProducts({
     products,

@@ -7,7 +7,7 @@ import { vitalsCsv } from './vitals-csv.ts'
 const day = 24 * 60 * 60 * 1_000
 
 function record(deviceId: string, updatedAt: number, charge = 1): VitalsRecord {
-  return { deviceId, updatedAt, payload: { device: { power: { battery: { charge } } }, service: {} } }
+  return { deviceId, ownerId: 'alice', updatedAt, payload: { device: { power: { battery: { charge } } }, service: {} } }
 }
 
 describe('vitals', () => {
@@ -34,6 +34,9 @@ describe('vitals', () => {
     assert.equal(vitals.waiting, 0)
     assert.deepEqual(await vitals.last('b'), record('b', now))
     assert.equal(await vitals.last('c'), undefined)
+    assert.deepEqual(await vitals.last('b', 'alice'), record('b', now))
+    assert.equal(await vitals.last('b', 'bob'), undefined, 'it was not theirs then')
+    assert.equal((await vitals.between('b', 0, now, 9, 'bob')).length, 0)
     const some = await vitals.between('a', now + 10, now + 12, 100)
     assert.deepEqual(
       some.map(({ updatedAt }) => updatedAt - now),
@@ -67,8 +70,8 @@ describe('vitals', () => {
   it('are a table as CSV', () => {
     const payload = (device: object) => ({ device: device as Record<string, unknown>, service: {} })
     const csv = vitalsCsv([
-      { deviceId: 'a', updatedAt: 0, payload: payload({ x: -4, y: { err: -210 } }) },
-      { deviceId: 'a', updatedAt: 1, payload: payload({ y: 'say "hi", you', z: '=1+1' }) },
+      { deviceId: 'a', ownerId: null, updatedAt: 0, payload: payload({ x: -4, y: { err: -210 } }) },
+      { deviceId: 'a', ownerId: null, updatedAt: 1, payload: payload({ y: 'say "hi", you', z: '=1+1' }) },
     ])
     assert.equal(
       csv,

@@ -4,6 +4,7 @@
  */
 import { type Clock, systemClock, type TimerHandle } from '../clock.ts'
 import type { Store } from '../store/store.ts'
+import type { VitalsTable } from '../store/tables/telemetry.ts'
 
 /** `device` is what the device said, `service` what the cloud knows of the connection. */
 export interface VitalsPayload {
@@ -13,6 +14,8 @@ export interface VitalsPayload {
 
 export interface VitalsRecord {
   readonly deviceId: string
+  /** User id: whose the device was. */
+  readonly ownerId: string | null
   /** Unix milliseconds. */
   readonly updatedAt: number
   readonly payload: VitalsPayload
@@ -64,12 +67,14 @@ export class Vitals {
     }, this.#options.batchAfter ?? 1_000)
   }
 
-  async last(deviceId: string): Promise<VitalsRecord | undefined> {
+  /** @param ownerId only what the device said while it was theirs; whosever it was when left out */
+  async last(deviceId: string, ownerId?: string | null): Promise<VitalsRecord | undefined> {
     await this.flush()
     const row = await this.#options.store.db
       .selectFrom('vitals')
       .selectAll()
       .where('device_id', '=', deviceId)
+      .$if(ownerId !== undefined, (query) => query.where('owner_id', '=', ownerId ?? null))
       .where('updated_at', '>=', this.#oldest())
       .orderBy('updated_at', 'desc')
       .limit(1)
@@ -80,13 +85,21 @@ export class Vitals {
   /**
    * The records between two times (Unix milliseconds), newest first.
    * @param limit most records
+   * @param ownerId as for `last`
    */
-  async between(deviceId: string, from: number, to: number, limit: number): Promise<VitalsRecord[]> {
+  async between(
+    deviceId: string,
+    from: number,
+    to: number,
+    limit: number,
+    ownerId?: string | null,
+  ): Promise<VitalsRecord[]> {
     await this.flush()
     const rows = await this.#options.store.db
       .selectFrom('vitals')
       .selectAll()
       .where('device_id', '=', deviceId)
+      .$if(ownerId !== undefined, (query) => query.where('owner_id', '=', ownerId ?? null))
       .where('updated_at', '>=', Math.max(from, this.#oldest()))
       .where('updated_at', '<=', to)
       .orderBy('updated_at', 'desc')
@@ -118,8 +131,9 @@ export class Vitals {
     this.#waiting = []
     try {
       while (records.length > 0) {
-        const rows = records.slice(0, rowsAtOnce).map(({ deviceId, updatedAt, payload }) => ({
+        const rows = records.slice(0, rowsAtOnce).map(({ deviceId, ownerId, updatedAt, payload }) => ({
           device_id: deviceId,
+          owner_id: ownerId,
           updated_at: updatedAt,
           payload: JSON.stringify(payload),
         }))
@@ -136,6 +150,11 @@ export class Vitals {
   }
 }
 
-function fromRow(row: { device_id: string; updated_at: number; payload: string }): VitalsRecord {
-  return { deviceId: row.device_id, updatedAt: row.updated_at, payload: JSON.parse(row.payload) as VitalsPayload }
+function fromRow(row: VitalsTable): VitalsRecord {
+  return {
+    deviceId: row.device_id,
+    ownerId: row.owner_id,
+    updatedAt: row.updated_at,
+    payload: JSON.parse(row.payload) as VitalsPayload,
+  }
 }

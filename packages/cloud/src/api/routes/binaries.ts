@@ -50,6 +50,7 @@ export function binaryRoutes(app: ApiServer, context: ApiContext): void {
           expires_at: expiresAt,
         })
         .execute()
+      context.audit(request, 'binary.create', id, { platformId, target: result.target })
       return {
         ok: true,
         binary_id: id,

@@ -29,6 +29,8 @@ export function diagnosticRoutes(app: ApiServer, context: ApiContext): void {
   ] as const
   for (const { base, names, access, find } of forms) {
     const params = pathOf(...names)
+    // A product has the history of its devices, a person only their own part of it.
+    const whose = ({ ownerId }: DeviceRecord) => (access === ofProduct ? undefined : ownerId)
     const read = { access: access('devices.diagnostics:get') }
 
     app.post(
@@ -44,7 +46,8 @@ export function diagnosticRoutes(app: ApiServer, context: ApiContext): void {
     )
 
     app.get(`${base}/:id/last`, { schema: { params }, config: read }, async (request) => {
-      const last = await vitals.last(deviceOf(find, request).id)
+      const device = deviceOf(find, request)
+      const last = await vitals.last(device.id, whose(device))
       if (!last) throw notFound('The device has sent no vitals yet')
       return { diagnostics: vitalsJson(last) }
     })
@@ -55,12 +58,12 @@ export function diagnosticRoutes(app: ApiServer, context: ApiContext): void {
     })
 
     app.get(`${base}/:id`, { schema: { params, querystring: Range }, config: read }, async (request, reply) => {
-      const { id } = deviceOf(find, request)
+      const device = deviceOf(find, request)
       const { start_date, end_date } = request.query
       const from = timeOf('start_date', start_date, 0)
       const to = timeOf('end_date', end_date, now())
       if (from > to) throw badDates('"start_date" is after "end_date"')
-      return answer(request, reply, await vitals.between(id, from, to, mostRecords))
+      return answer(request, reply, await vitals.between(device.id, from, to, mostRecords, whose(device)))
     })
   }
 }

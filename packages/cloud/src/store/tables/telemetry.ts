@@ -31,6 +31,8 @@ export interface EventLogStateTable {
 /** Owned by `vitals/`: what devices said of their health. */
 export interface VitalsTable {
   device_id: string
+  /** Whose the device was. */
+  owner_id: string | null
   /** Unix milliseconds. */
   updated_at: number
   /** JSON object: `device` and `service`. */
@@ -55,6 +57,7 @@ export async function up(db: Kysely<unknown>, { bytes }: ColumnTypes): Promise<v
   await db.schema
     .createTable('vitals')
     .addColumn('device_id', 'text', (c) => c.notNull())
+    .addColumn('owner_id', 'text')
     .addColumn('updated_at', 'bigint', (c) => c.notNull())
     .addColumn('payload', 'text', (c) => c.notNull())
     .execute()
