@@ -25,10 +25,13 @@ const anything = (): boolean => true
 class FakeClock implements Clock {
   time = 1_000_000
   readonly timers = new Set<() => void>()
+  /** Of the last timer. */
+  delay = 0
   now(): number {
     return this.time
   }
-  setTimeout(callback: () => void): unknown {
+  setTimeout(callback: () => void, ms: number): unknown {
+    this.delay = ms
     this.timers.add(callback)
     return callback
   }
@@ -208,6 +211,21 @@ describe('the event log', () => {
     for (let n = 0; n < 40; n++) log.append(event(n, { data: 'x'.repeat(16_000) }))
     assert.ok(log.read(start, anything).events.length < 20)
     assert.equal(after(start).names.length, 40)
+  })
+
+  it('commits within 50 ms, and less often when the disk is slow', async () => {
+    log.append(event(1))
+    assert.equal(clock.delay, 50)
+    const { now } = clock
+    clock.now = () => {
+      clock.time += 30
+      return clock.time
+    }
+    clock.ring()
+    while (log.uncommitted > 0) await new Promise((resolve) => setImmediate(resolve))
+    clock.now = now
+    log.append(event(2))
+    assert.ok(clock.delay >= 4 * 30, `${clock.delay}`)
   })
 
   it('goes on without the store, and writes when it can again', async () => {

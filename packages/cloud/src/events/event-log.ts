@@ -69,6 +69,11 @@ const eventOverhead = 160
 const groupOverhead = 200
 /** Rows in one statement. */
 const rowsAtOnce = 50
+/**
+ * The database may block this thread while it syncs: commits rest this many times as long as the last took, so that a
+ * slow disk costs a fifth of the time and not all of it.
+ */
+const pause = 4
 
 export class EventLog {
   readonly #store: Store
@@ -88,6 +93,8 @@ export class EventLog {
   #unsaved: Group[] = []
   /** The store may have groups that are not kept any more. */
   #evicted = false
+  /** Milliseconds of the last commit. */
+  #took = 0
   #timer: TimerHandle | undefined
   #working: Promise<void> = Promise.resolve()
   #closed = false
@@ -166,7 +173,7 @@ export class EventLog {
     this.#openBytes += eventOverhead + (event.data?.length ?? 0)
     const id = ++this.#last
     if (this.#openBytes >= groupBytes) this.#sealOpen()
-    this.#timer ??= this.#clock.setTimeout(() => this.#due(), this.#commitAfter)
+    this.#timer ??= this.#clock.setTimeout(() => this.#due(), Math.max(this.#commitAfter, pause * this.#took))
     return id
   }
 
@@ -277,6 +284,7 @@ export class EventLog {
     const evicted = this.#evicted
     if (groups.length === 0 && !evicted) return
     this.#evicted = false
+    const start = this.#clock.now()
     try {
       await this.#store.db.transaction().execute(async (tx) => {
         for (let at = 0; at < groups.length; at += rowsAtOnce) {
@@ -295,6 +303,7 @@ export class EventLog {
         }
         if (evicted) await tx.deleteFrom('event_log').where('last_id', '<=', floor).execute()
       })
+      this.#took = this.#clock.now() - start
       const written = new Set(groups)
       this.#unsaved = this.#unsaved.filter((group) => !written.has(group))
     } catch (error) {
