@@ -19,6 +19,9 @@ export interface DeviceUpdatesContext extends JobRunnerContext {
   readonly forget: (device: DeviceUpdates, work: boolean) => void
 }
 
+/** Milliseconds until an update is looked at again that failed in the cloud itself. */
+const afterError = 60_000
+
 export class DeviceUpdates {
   readonly deviceId: string
   readonly link: DeviceLink
@@ -28,6 +31,7 @@ export class DeviceUpdates {
   #answer: ((result: FlashResult) => void) | undefined
   #working: Promise<void> | undefined
   #again = false
+  #asking = 0
   #settling: TimerHandle | undefined
   #timer: TimerHandle | undefined
   #wakesAt = Number.POSITIVE_INFINITY
@@ -121,6 +125,21 @@ export class DeviceUpdates {
 
   /** Takes a job up. */
   async enqueue(job: Omit<NewJob, 'deviceId'>): Promise<UpdateJob> {
+    return await this.#asked(() => this.#enqueue(job))
+  }
+
+  /** Keeps its memory while somebody asks something of it. */
+  async #asked<T>(work: () => Promise<T>): Promise<T> {
+    this.#asking++
+    try {
+      return await work()
+    } finally {
+      this.#asking--
+      this.look()
+    }
+  }
+
+  async #enqueue(job: Omit<NewJob, 'deviceId'>): Promise<UpdateJob> {
     await this.#jobs.load(this.#context.limits.patience)
     const created = await this.#jobs.create(job)
     await this.#jobs.supersede(created)
@@ -128,12 +147,15 @@ export class DeviceUpdates {
     // so; otherwise it is sent to its end.
     const running = this.#runner.transfer
     if (running && (!isOpen(running.job) || (job.kind === 'flash' && running.job.kind === 'heal'))) running.cancel()
-    this.look()
     return created
   }
 
   /** Ends a job. What the device takes at the moment it may still install. False when there is no such open job. */
   async cancel(jobId: string): Promise<boolean> {
+    return await this.#asked(() => this.#cancel(jobId))
+  }
+
+  async #cancel(jobId: string): Promise<boolean> {
     await this.#jobs.load(this.#context.limits.patience)
     const job = this.#jobs.open.find(({ id }) => id === jobId)
     if (!job) return false
@@ -147,7 +169,6 @@ export class DeviceUpdates {
     if (this.#runner.transfer?.job === job) this.#runner.transfer.cancel()
     if (job.detail.unaccepted) this.#answer?.(refusal(409, 'The update was cancelled'))
     this.link.tellPending(false)
-    this.look()
     return true
   }
 
@@ -161,6 +182,8 @@ export class DeviceUpdates {
         }
       } catch (error) {
         log.error({ deviceId: this.deviceId, error }, 'an update failed in the cloud')
+        // A disk that is full, or a release that cannot be read, may be mended meanwhile.
+        this.#wakeAt(this.#context.now() + afterError)
         this.#answer?.(refusal(500, 'The update failed in the cloud'))
       }
     }
@@ -168,7 +191,7 @@ export class DeviceUpdates {
 
   /** Gives its memory back where nothing is to be remembered that the store does not know. */
   #rest(): void {
-    if (this.#ended || this.#answer || this.#runner.transfer || this.#settling !== undefined) return
+    if (this.#ended || this.#asking > 0 || this.#answer || this.#runner.transfer || this.#settling !== undefined) return
     if (this.link.expectedUntil !== undefined || this.link.pendingTold) return
     const work = this.#jobs.open.length > 0
     if (work && this.link.connection) return

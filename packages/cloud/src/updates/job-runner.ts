@@ -200,12 +200,13 @@ export class JobRunner {
       await this.waits(job, wait)
       return false
     }
-    if (wait.cause === 'updates-disabled') await this.fail(job, disabled)
-    else {
-      const hint = 'flash with "force" to do it all the same'
-      this.#hooks.settle(refusal(409, `The update is held back: ${wait.reason}; ${hint}`))
-      await this.fail(job, { ...disabled, message: wait.reason })
+    if (wait.cause === 'updates-disabled') {
+      await this.fail(job, disabled)
+      return true
     }
+    const next = 'Flash it with force (aloe flash --force), or change the update policy.'
+    this.#hooks.settle(refusal(409, `The update is held back: ${wait.reason}. ${next}`))
+    await this.#jobs.end(job, 'failed', { reason: wait.reason, next })
     return true
   }
 

@@ -58,14 +58,21 @@ export class SimulatedClock implements Clock {
     this.#timers.delete(timer as SimulatedTimer)
   }
 
-  /** Lets time pass, timer by timer, with what each of them leads to. */
-  async pass(ms: number): Promise<void> {
+  /**
+   * Lets time pass, timer by timer, with what each of them leads to.
+   *
+   * @param together what happens within so many milliseconds happens before its consequences: faster, for fleets
+   */
+  async pass(ms: number, together = 0): Promise<void> {
     const end = this.#now + ms
     await settle()
-    for (let next = this.#next(end); next; next = this.#next(end)) {
-      this.#now = next.at
-      this.#timers.delete(next)
-      next.callback()
+    for (let first = this.#next(end); first; first = this.#next(end)) {
+      const until = Math.min(end, first.at + together)
+      for (let next: SimulatedTimer | undefined = first; next; next = together > 0 ? this.#next(until) : undefined) {
+        this.#now = next.at
+        this.#timers.delete(next)
+        next.callback()
+      }
       await settle()
     }
     this.#now = end
