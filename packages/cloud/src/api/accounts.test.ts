@@ -349,6 +349,8 @@ describe('accounts', () => {
       ['user.login-failed', 'user.login'],
     )
     assert.equal(body.entries[0].ip, '127.0.0.1')
+    assert.equal(body.entries[0].actor.kind, 'nobody')
+    assert.equal(body.entries[1].actor.name, 'audited@example.com')
     const next = await api.request('GET', `/v1/aloe/audit?before=${body.meta.next}`, { token: auth })
     assert.deepEqual(
       next.body.entries.map(({ action }: { action: string }) => action),

@@ -141,6 +141,8 @@ export function oauthRoutes(app: ApiServer, context: ApiContext): void {
     lifetime: number | null,
   ): Promise<TokenAnswer> {
     const answer = await issueTokens(identity, user.id, client.id, lifetime)
+    // From here on it is known who it is: the log says so.
+    request.caller = identity.authenticate(answer.access_token)?.caller ?? null
     const expires = lifetime === null ? null : Math.round(lifetime / second)
     const concerns = { userId: user.id, productId: user.productId }
     context.audit(request, 'user.login', user.username, { client: client.id, expires_in: expires }, concerns)
