@@ -5,6 +5,8 @@ import { digestOf, newSecret } from './secrets.ts'
 const lifetime = 60 * 60_000
 /** Links that a user has at the same time; the oldest go first. */
 const linksPerUser = 3
+/** Milliseconds in which no more than these are sent. */
+const pause = 10 * 60_000
 
 export interface PasswordReset {
   readonly token: string
@@ -36,6 +38,17 @@ export class PasswordResets {
     const row = { hash: digestOf(token), user_id: userId, created_at: now, expires_at: now + lifetime }
     await db.insertInto('password_resets').values(row).execute()
     return { token, expiresAt: row.expires_at }
+  }
+
+  /** Whether a user was sent so many links of late that another would only fill their mailbox. */
+  async tooMany(userId: string): Promise<boolean> {
+    const rows = await this.#store.db
+      .selectFrom('password_resets')
+      .select('hash')
+      .where('user_id', '=', userId)
+      .where('created_at', '>', this.#now() - pause)
+      .execute()
+    return rows.length >= linksPerUser
   }
 
   /** Whose password a link sets; it stays good. */

@@ -62,6 +62,8 @@ export function passwordResetRoutes(app: ApiServer, context: ApiContext): void {
   )
 
   async function send(request: FastifyRequest, user: User): Promise<void> {
+    // Anybody can ask for them, from many addresses.
+    if (await identity.passwordResets.tooMany(user.id)) return
     const reset = await identity.passwordResets.create(user.id)
     const url = linkOf(reset)
     context.audit(request, 'user.password-link', user.username, {}, { userId: user.id })
