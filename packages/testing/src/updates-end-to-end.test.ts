@@ -19,14 +19,28 @@ const folder = mkdtempSync(join(tmpdir(), 'aloe-updates-'))
 const password = 'a password for tests'
 const patience = 30_000
 
-function application(needs: number, text: string): Uint8Array {
+/** Reads what came with it, and lets it be read. */
+const reader = `
+const { Particle, System } = require('device-os')
+let text = ''
+exports.setup = async () => {
+  Particle.variable('sound', () => text)
+  const names = (await System.assetsAvailable()).map(({ name }) => name)
+  const bytes = await System.readAsset('sound.txt')
+  text = names.join() + ' ' + Buffer.from(bytes).toString().slice(0, 5) + ' ' + (await System.readAsset('none'))
+}
+exports.loop = () => {}
+`
+const idle = 'exports.setup = () => {}\nexports.loop = () => {}\n'
+
+function application(needs: number, text: string, code = idle): Uint8Array {
   return buildModule({
     platformId: platform.id,
     function: 'user_part',
     index: 1,
     version: 6,
     dependencies: [{ function: 'system_part', index: 2, version: needs }],
-    body: Buffer.from(`// ${text}\nexports.setup = () => {}\nexports.loop = () => {}\n`),
+    body: Buffer.from(`// ${text}\n${code}`),
   })
 }
 
@@ -124,7 +138,8 @@ describe('updates of a device in memory', () => {
       { name: 'logo.txt', data: Buffer.alloc(30_000, 'Aloe vera ') },
       { name: 'sound.txt', data: Buffer.alloc(20_000, 'la la la ') },
     ]
-    const bundle = buildBundle({ application: { name: 'app.bin', data: application(2_000, 'with assets') }, assets })
+    const data = application(2_000, 'with assets', reader)
+    const bundle = buildBundle({ application: { name: 'app.bin', data }, assets })
     const { status, body } = await ask('PUT', `/v1/devices/${id}`, upload('app.zip', bundle))
     assert.equal(status, 200, JSON.stringify(body))
     await until(
@@ -139,6 +154,9 @@ describe('updates of a device in memory', () => {
     const [heal, flashed] = await jobs()
     assert.deepEqual([heal.kind, heal.state, flashed.kind, flashed.state], ['heal', 'done', 'flash', 'done'])
     assert.ok(heal.bytes < 5_000, `assets are sent compressed: ${heal.bytes}`)
+    const read = async () => (await ask('GET', `/v1/devices/${id}/sound`)).body.result
+    await until(read)
+    assert.equal(await read(), 'logo.txt,sound.txt la la undefined')
   })
 
   it('go back in one action', async () => {

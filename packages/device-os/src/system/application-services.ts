@@ -1,4 +1,5 @@
 /** What the system does for its application: the far side of `wiring/requests.ts`. */
+import type { AssetStore } from '../flash/asset-store.ts'
 import type { Hal } from '../hal/hal.ts'
 import { colorAt, type Rgb } from '../hal/led-state.ts'
 import type { Millis, Timer } from '../hal/time.ts'
@@ -19,6 +20,7 @@ export interface ServiceOptions {
   readonly state: SharedState
   readonly cloud: CloudLink
   readonly indicator: Indicator
+  readonly assets: AssetStore
   setTime(unixSeconds: number): void
   reset(data: number): void
   enterSafeMode(): void
@@ -78,6 +80,10 @@ export function createServices(options: ServiceOptions): RunningServices {
     reset: (data) => options.reset(data),
     enterSafeMode: () => options.enterSafeMode(),
     setTime: (seconds) => options.setTime(seconds),
+    assets: {
+      list: () => options.assets.list().map(({ name, hash, size = 0 }) => ({ name, hash, size })),
+      read: (name) => options.assets.read(name),
+    },
     led: {
       control: (on) => indicator.change((led, now) => led.control(on, now)),
       color: (rgb) => indicator.change((led, now) => led.color(rgb, now)),

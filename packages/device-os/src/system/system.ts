@@ -152,6 +152,7 @@ export class DeviceSystem implements RunningSystem {
       state: this.#state,
       cloud: this.#cloud,
       indicator: this.#indicator,
+      assets: flash.assets,
       setTime: (seconds) => this.setTime(seconds, systemEvent.time_changed_manually),
       reset: (data) => this.#reset({ reason: 'user', data }, false),
       enterSafeMode: () => this.#enterSafeMode(),

@@ -26,6 +26,10 @@ export const resetRequest: RequestHandler = (services, [data]) => services.reset
 
 export const safeModeRequest: RequestHandler = (services) => services.enterSafeMode()
 
+export const assetsRequest: RequestHandler = (services) => services.assets.list()
+
+export const assetRequest: RequestHandler = (services, [name]) => services.assets.read(String(name))
+
 export const setTimeRequest: RequestHandler = (services, [seconds]) => services.setTime(asNumber(seconds))
 
 export const rgbControlRequest: RequestHandler = (services, [on]) => services.led.control(isTrue(on))

@@ -38,6 +38,11 @@ export interface Services {
   reset(data: number): void
   enterSafeMode(): void
   setTime(unixSeconds: number): void
+  /** Of the application. */
+  readonly assets: {
+    list(): readonly { readonly name: string; readonly size: number; readonly hash: string }[]
+    read(name: string): Uint8Array | undefined
+  }
   readonly led: {
     control(on: boolean): void
     color(rgb: number): void

@@ -8,6 +8,12 @@ export const systemTypes: readonly ApiType[] = [
     declaration: 'type SystemEventHandler = (event: number, parameter: number) => void',
     doc: 'Handles a system event: which one, and its parameter.',
   },
+  {
+    name: 'ApplicationAsset',
+    since: '2.0.0',
+    declaration: 'type ApplicationAsset = { readonly name: string; readonly size: number; readonly hash: string }',
+    doc: 'An asset: its name, its bytes, and the SHA-256 of its content in hexadecimal.',
+  },
 ]
 
 const source = 'system-api.ts'
@@ -116,6 +122,22 @@ off(handler: SystemEventHandler): void`,
       'updatesForced',
       'updatesForced(): boolean',
       'Whether the owner forces updates although the application refuses them.',
+    ],
+  ]),
+  ...members({ since: '2.0.0', source: 'assets-api.ts' }, [
+    [
+      'System.assetsAvailable',
+      'assetsAvailable',
+      'assetsAvailable(): Promise<readonly ApplicationAsset[]>',
+      'The assets that came with the application.',
+      { requests: [{ name: 'assets', export: 'assetsRequest' }] },
+    ],
+    [
+      'System.readAsset',
+      'readAsset',
+      'readAsset(name: string): Promise<Uint8Array | undefined>',
+      'The content of an asset; undefined when there is none of that name.',
+      { requests: [{ name: 'asset', export: 'assetRequest' }] },
     ],
   ]),
 ]
