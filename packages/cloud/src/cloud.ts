@@ -245,7 +245,7 @@ async function open(
     await gateway.close()
     await ended
   })
-  const rollouts = await startRollouts({ store, registry, products, gateway, updates, bus, log })
+  const rollouts = await startRollouts({ store, registry, products, gateway, updates, catalogue, bus, log })
   closers.push(() => rollouts.close())
 
   const api = await createApi({

@@ -260,14 +260,14 @@ export async function startApi(
       onError: fail,
     }),
   )
-  const silent = pino({ level: 'silent' })
-  const rollouts = await startRollouts({ store, registry, products, gateway, updates, bus, log: silent })
   const compiler = new FakeCompiler()
   const catalogue = await LiveCatalogue.open({
     folder: join(folder, 'imported'),
     builtIn: await loadCatalogue([folder]),
     now,
   })
+  const silent = pino({ level: 'silent' })
+  const rollouts = await startRollouts({ store, registry, products, gateway, updates, catalogue, bus, log: silent })
   const user = await identity.users.create(username, password)
   const { token } = await identity.tokens.issue(user.id, 'particle', null)
   const api = await createApi(

@@ -26,6 +26,7 @@ import { metricRoutes } from './routes/metrics.ts'
 import { planRoutes } from './routes/plan.ts'
 import { registerProducts } from './routes/product-routes.ts'
 import { publishRoutes } from './routes/publish.ts'
+import { rolloutRoutes } from './routes/rollouts.ts'
 import { emptyListRoutes, unimplementedFamily } from './routes/unimplemented.ts'
 import { updateRoutes } from './routes/updates.ts'
 import type { ApiServer } from './schemas.ts'
@@ -94,6 +95,7 @@ export async function createApi(
   aloeRoutes(app, context)
   planRoutes(app, context)
   updateRoutes(app, context)
+  rolloutRoutes(app, context)
   metricRoutes(app, context, metrics)
   emptyListRoutes(app)
 

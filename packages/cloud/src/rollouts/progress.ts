@@ -2,15 +2,19 @@
  * Devices of rollouts, one after the other: whose turn it is, the hand-over to the updates, and what comes of it, until
  * the application runs or its device is given up.
  */
+import type { OfferedApplication } from '@aloe/firmware'
 import type { Logger } from 'pino'
 import type { Clock, TimerHandle } from '../clock.ts'
 import type { DeviceRegistry } from '../devices/registry.ts'
 import type { Gateway } from '../gateway/gateway.ts'
 import type { Products } from '../products/products.ts'
+import type { Catalogue } from '../updates/catalogue.ts'
+import { applicationIn, isBundle, openBundle } from '../updates/file-check.ts'
 import { isOpen, type WaitCause } from '../updates/job.ts'
 import { type UpdateJobView, UpdateRefusal, type Updates } from '../updates/updates.ts'
+import { obstacleFor } from './feasible.ts'
 import { Pacer } from './pacer.ts'
-import type { RolloutDeviceState, RolloutSettings } from './rollout.ts'
+import { lasting, type RolloutDeviceState, type RolloutSettings } from './rollout.ts'
 import type { RolloutStore } from './rollout-store.ts'
 import type { Run, RunDevice } from './run.ts'
 import type { RunIndex } from './run-index.ts'
@@ -24,6 +28,7 @@ export interface ProgressContext {
   readonly products: Products
   readonly gateway: Pick<Gateway, 'isOnline'>
   readonly updates: Pick<Updates, 'deliver' | 'cancel' | 'active' | 'running'>
+  readonly catalogue: Pick<Catalogue, 'modules'>
   readonly log: Logger
   readonly limits: RolloutLimits
   readonly store: RolloutStore
@@ -33,6 +38,11 @@ export interface ProgressContext {
   readonly tell: (run: Run, what: string, detail?: object) => void
   /** Too many failed. */
   readonly halt: (run: Run, reason: string) => void
+}
+
+interface OfferedFirmware {
+  readonly file: Uint8Array
+  readonly application: OfferedApplication | undefined
 }
 
 export interface RolloutLimits {
@@ -63,7 +73,7 @@ const filesInMemory = 4
 export class Progress {
   readonly #context: ProgressContext
   readonly #pacers = new Map<number, Pacer>()
-  readonly #files = new Map<string, Promise<Uint8Array>>()
+  readonly #files = new Map<string, Promise<OfferedFirmware>>()
   /** Devices that are updated, and those whose application waits for its Device OS. */
   readonly #counted = new Map<RunDevice, Run>()
   readonly #healing = new Map<RunDevice, Run>()
@@ -226,14 +236,22 @@ export class Progress {
 
   async #deliver(run: Run, device: RunDevice): Promise<void> {
     const { productId, version, startedBy } = run.record
-    const file = await this.#file(productId, version)
+    const { file, application } = await this.#file(productId, version)
     const isThere = () => run.devices.get(device.deviceId) === device
     if (this.#closed || !isThere() || !run.goesOn) {
       this.#uncount(device)
       if (isThere()) this.set(run, device, 'waiting')
       return
     }
-    const job = await this.#context.updates.deliver(device.deviceId, {
+    const { registry, catalogue, updates } = this.#context
+    const record = registry.get(device.deviceId)
+    const obstacle = record && application && obstacleFor(record, application, catalogue)
+    if (obstacle !== undefined) {
+      this.failed(run, device, `it was not sent: ${obstacle}`, catalogueAdvice, true)
+      this.pump()
+      return
+    }
+    const job = await updates.deliver(device.deviceId, {
       file,
       reason: device.why === 'locked' ? 'lock' : 'release',
       productVersion: version,
@@ -243,11 +261,11 @@ export class Progress {
     else if (device.jobId === null) this.onJob(job)
   }
 
-  #file(productId: number, version: number): Promise<Uint8Array> {
+  #file(productId: number, version: number): Promise<OfferedFirmware> {
     const key = `${productId}/${version}`
     const known = this.#files.get(key)
     if (known) return known
-    const file = this.#context.products.firmware.content(productId, version).then((content) => new Uint8Array(content))
+    const file = this.#context.products.firmware.content(productId, version).then(read)
     this.#files.set(key, file)
     file.catch(() => this.#files.delete(key))
     if (this.#files.size > filesInMemory) this.#files.delete(this.#files.keys().next().value ?? '')
@@ -329,7 +347,7 @@ export class Progress {
 
   /** Looks whether the application runs. */
   mayRun(run: Run, device: RunDevice): void {
-    const { registry, products, updates, tell } = this.#context
+    const { clock, registry, products, updates, tell } = this.#context
     const { productId, version } = run.record
     const record = registry.get(device.deviceId)
     const firmware = products.firmware.get(productId, version)
@@ -342,7 +360,9 @@ export class Progress {
     this.set(run, device, 'done')
     const { deviceId, jobId } = device
     if (jobId !== null) {
-      updates.running({ id: jobId, deviceId, kind: 'release' }, { version, hash: firmware.appHash, rollout: run.id })
+      const job = { id: jobId, deviceId, kind: 'release' } as const
+      // After the job itself has said that it is done.
+      clock.setTimeout(() => updates.running(job, { version, hash: firmware.appHash, rollout: run.id }), 0)
     }
     if (run.goesOn && run.open === 0) tell(run, 'complete', { devices: run.counts })
     this.pump()
@@ -375,8 +395,7 @@ export class Progress {
   set(run: Run, device: RunDevice, state: RolloutDeviceState): boolean {
     const { state: before } = device
     if (!run.change(device, state, this.#context.clock.now())) return false
-    const lasts = (one: RolloutDeviceState) => one === 'done' || one === 'failed' || one === 'retrying'
-    if (lasts(state) || lasts(before)) this.#context.store.device(run.id, device)
+    if (lasting.has(state) || lasting.has(before)) this.#context.store.device(run.id, device)
     return true
   }
 
@@ -418,4 +437,13 @@ export class Progress {
     }
     this.pump()
   }
+}
+
+const catalogueAdvice = 'Import the Device OS release that it needs (aloe device-os import), and retry.'
+
+function read(content: Uint8Array): OfferedFirmware {
+  const file = new Uint8Array(content)
+  if (!isBundle(file)) return { file, application: applicationIn(file) }
+  const bundle = openBundle(file)
+  return { file, application: typeof bundle === 'string' ? undefined : applicationIn(bundle.application.data) }
 }

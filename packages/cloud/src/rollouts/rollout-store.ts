@@ -10,6 +10,7 @@ import type { RolloutDeviceTable, RolloutTable } from '../store/tables/rollouts.
 import { type JobDetail, openStates } from '../updates/job.ts'
 import {
   type DeviceCounts,
+  lasting,
   noDevices,
   type RolloutDevice,
   type RolloutDeviceState,
@@ -38,8 +39,6 @@ const writeEvery = 200
 const rowsAtOnce = 100
 /** Older than this the rows of devices are certainly written. */
 const slack = 60_000
-
-const lasting: ReadonlySet<RolloutDeviceState> = new Set(['done', 'failed', 'retrying'])
 
 export class RolloutStore {
   readonly #db: Store['db']

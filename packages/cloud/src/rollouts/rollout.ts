@@ -47,6 +47,9 @@ export const deviceStates = [
 ] as const
 export type RolloutDeviceState = (typeof deviceStates)[number]
 
+/** What is stored: everything else follows from releases, from what devices run, and from their jobs. */
+export const lasting: ReadonlySet<RolloutDeviceState> = new Set(['healing', 'retrying', 'failed', 'done'])
+
 export type DeviceCounts = Readonly<Record<RolloutDeviceState, number>>
 
 export function noDevices(): Record<RolloutDeviceState, number> {

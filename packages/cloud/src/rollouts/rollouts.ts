@@ -17,6 +17,7 @@ import type { ProductDevice } from '../products/product-devices.ts'
 import type { FirmwareVersion, Release } from '../products/product-firmware.ts'
 import type { Products } from '../products/products.ts'
 import type { Store } from '../store/store.ts'
+import type { Catalogue } from '../updates/catalogue.ts'
 import { isOpen } from '../updates/job.ts'
 import type { UpdateJobView, Updates } from '../updates/updates.ts'
 import { Progress, type RolloutLimits } from './progress.ts'
@@ -48,6 +49,7 @@ export interface RolloutsOptions {
   readonly products: Products
   readonly gateway: Pick<Gateway, 'observe' | 'isOnline' | 'connection'>
   readonly updates: Pick<Updates, 'deliver' | 'cancel' | 'active' | 'onJob' | 'running'>
+  readonly catalogue: Pick<Catalogue, 'modules'>
   readonly bus: Bus
   readonly log: Logger
   readonly clock?: Clock
@@ -89,7 +91,7 @@ export class Rollouts {
 
   /** Use `startRollouts`. */
   constructor(options: RolloutsOptions) {
-    const { store, registry, products, gateway, updates, log } = options
+    const { store, registry, products, gateway, updates, catalogue, log } = options
     const { clock = systemClock, random = Math.random, limits } = options
     this.#options = options
     this.#clock = clock
@@ -101,6 +103,7 @@ export class Rollouts {
       products,
       gateway,
       updates,
+      catalogue,
       log,
       limits: { ...defaultRolloutLimits, ...limits },
       store: this.#store,
@@ -427,11 +430,12 @@ export class Rollouts {
     const device = run.add(stored.deviceId, stored.why, stored.updatedAt, stored)
     if (!before || before.device.updatedAt <= device.updatedAt) this.#index.assign(stored.deviceId, run)
     if (device.state === 'retrying') this.#progress.retryLater(run, device)
+    if (device.state === 'healing') this.#progress.arrived(run, device)
   }
 
   #restoreJob(job: ReleaseJob): void {
     const open = isOpen({ state: job.state as UpdateJobView['state'] })
-    const found = this.#index.of(job.deviceId)
+    const found = this.#index.of(job.deviceId) ?? this.#restoreArrival(job)
     if (!found || job.version !== found.run.record.version) {
       // The last thing that was committed is that the device is to have something else, or nothing.
       if (open) this.#progress.cancel(job.id)
@@ -449,6 +453,18 @@ export class Rollouts {
     else if (job.state === 'failed' && !known) {
       this.#progress.failed(run, device, job.reason ?? 'the update failed', job.next, false)
     }
+  }
+
+  /** It took the version just before the cloud ended: it wants nothing, and still is on its way. */
+  #restoreArrival({ deviceId, version, createdAt }: ReleaseJob) {
+    const { registry, products } = this.#options
+    const record = registry.get(deviceId)
+    const run = this.#index.find(record?.memberOf ?? -1, version ?? -1)
+    const firmware = run && products.firmware.get(run.record.productId, run.record.version)
+    if (!run || !record || !firmware || createdAt < run.record.createdAt || !runs(record, firmware)) return undefined
+    const device = run.add(deviceId, 'default', this.#clock.now())
+    this.#index.assign(deviceId, run)
+    return { run, device }
   }
 
   // --- What is seen.

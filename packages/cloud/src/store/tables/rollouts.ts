@@ -32,7 +32,7 @@ export interface RolloutTable {
 export interface RolloutDeviceTable {
   rollout_id: string
   device_id: string
-  /** 'done', 'failed' or 'retrying'. */
+  /** 'healing', 'retrying', 'failed' or 'done'. */
   state: string
   /** 'default', 'group' or 'locked'. */
   why: string
