@@ -47,6 +47,8 @@ export class DataUsage {
   /** Not written yet, by month and device. */
   #pending = new Map<string, Map<string, Counts>>()
   readonly #sums = new Map<string, { bytes: number; readonly at: number }>()
+  /** By month and scope. */
+  readonly #reserved = new Map<string, number>()
   #timer: TimerHandle | undefined
   #writing: Promise<void> = Promise.resolve()
 
@@ -82,6 +84,34 @@ export class DataUsage {
     this.#of(deviceId).ota_estimated += bytes
   }
 
+  /**
+   * Bytes that are about to go out count at once, so that many devices together do not exceed what each of them could
+   * have taken alone.
+   *
+   * @param budgets `[scope, bytes a month]`, which were asked about before: others may have been faster
+   * @returns ends that, when they are counted; undefined when they do not fit any more
+   */
+  reserve(
+    deviceId: string,
+    bytes: number,
+    budgets: readonly (readonly [string, number])[] = [],
+  ): (() => void) | undefined {
+    const month = this.month()
+    for (const [scope, budget] of budgets) {
+      const key = `${month} ${scope}`
+      if ((this.#sums.get(key)?.bytes ?? 0) + (this.#reserved.get(key) ?? 0) + bytes > budget) return undefined
+    }
+    const held = this.#scopesOf(deviceId)
+    for (const scope of held) this.#reserved.set(scope, (this.#reserved.get(scope) ?? 0) + bytes)
+    return () => {
+      for (const scope of held) {
+        const left = (this.#reserved.get(scope) ?? 0) - bytes
+        if (left > 0) this.#reserved.set(scope, left)
+        else this.#reserved.delete(scope)
+      }
+    }
+  }
+
   /** Bytes of updates of a device in this month. */
   async otaOf(deviceId: string): Promise<number> {
     const month = this.month()
@@ -102,10 +132,11 @@ export class DataUsage {
     const key = `${this.month()} ${scope}`
     const known = this.#sums.get(key)
     const now = this.#options.clock.now()
-    if (known && now - known.at < sumsKept) return known.bytes
+    const reserved = this.#reserved.get(key) ?? 0
+    if (known && now - known.at < sumsKept) return known.bytes + reserved
     const bytes = await this.#sum(Number(id), name)
     this.#sums.set(key, { bytes, at: now })
-    return bytes
+    return bytes + reserved
   }
 
   /** By month, newest first. */

@@ -159,6 +159,23 @@ describe('updates that are held back', () => {
       assert.ok(months.every(({ otaSent, otaEstimated }) => otaSent > 600 && otaEstimated > 600))
     })
 
+    it('not exceeded by many devices at once', async () => {
+      const fleet = Array.from({ length: 8 }, (_, n) => {
+        const one = new SimulatedDevice(`${n}`.padStart(24, 'a'), [...old.files, linuxApplication(1_000)])
+        world.gateway.add(one)
+        world.gateway.connect(one)
+        world.membership.set(one.id, { productId: 10_000, groups: [] })
+        return one
+      })
+      await set({ dataBudget: 20_000, metered: true }, scopes.product(10_000))
+      const file = linuxApplication(1_000, 5_000)
+      await Promise.all(fleet.map(({ id: one }) => world.updates.deliver(one, { file, reason: 'release' })))
+      await world.clock.pass(hour)
+      const states = await Promise.all(fleet.map(async ({ id: one }) => (await world.updates.jobs(one))[0]?.state))
+      assert.equal(states.filter((one) => one === 'done').length, 3)
+      assert.equal(states.filter((one) => one === 'waiting').length, 5)
+    })
+
     it('also of a product as a whole', async () => {
       const other = new SimulatedDevice('422b00000000000000000002', [...old.files, linuxApplication(1_000)])
       world.gateway.add(other)

@@ -14,7 +14,7 @@ import { type DeviceLink, type DeviceLinkContext, restartTime } from './device-l
 import { disabled, type Failure, type FlashResult, gone, refusal, startRefusal } from './failure.ts'
 import type { FileStore } from './file-store.ts'
 import { type HealingLimits, healingSignature } from './healer.ts'
-import { type HoldContext, holdOf, updatesDisabled } from './holds.ts'
+import { type HoldContext, holdOf, isMetered, updatesDisabled } from './holds.ts'
 import { afterInterruption, afterStart, isLoop, loopReason, noInterruptions } from './interruptions.ts'
 import {
   type Awaited,
@@ -226,6 +226,9 @@ export class JobRunner {
     const module = parcel.modules.at(-1)
     const [first] = parcel.modules
     if (!module || !first) return false
+    const counted = data.reserve(this.#deviceId, parcel.file.length, this.#budgets(connection, job))
+    // Others were faster: it is asked again whether it may be sent.
+    if (!counted) return true
     const other = job.detail.module !== undefined && labelOf(job.detail.module) !== labelOf(module)
     const keepsPlan = job.kind === 'flash' || job.kind === 'release'
     job.detail = {
@@ -268,8 +271,9 @@ export class JobRunner {
       })
     } finally {
       this.transfer = undefined
+      gateway.collectTraffic(this.#deviceId)
+      counted()
     }
-    gateway.collectTraffic(this.#deviceId)
     const bytes = (job.detail.bytes ?? 0) + Math.max(0, transfer.reached - transfer.offset)
     const coprocessor = parcel.modules.some((sent) => sent.function === 'ncp_firmware')
     if (outcome.ok) this.#link.taken(connection, coprocessor)
@@ -446,6 +450,14 @@ export class JobRunner {
     if (job.kind === 'heal') this.#context.events.healed(job)
     if (job.kind !== 'release') this.#jobs.stop = undefined
     this.#link.tellPending(false)
+  }
+
+  /** Of all devices together, where they hold. */
+  #budgets(connection: ConnectionInfo, job: UpdateJob): [string, number][] {
+    const { policies, registry } = this.#context
+    const platformId = registry.get(this.#deviceId)?.platformId ?? connection.hello.platformId
+    if (job.detail.force || !isMetered(policies.of(this.#deviceId), platformId)) return []
+    return policies.sharedBudgets(this.#deviceId).filter(([scope]) => !scope.startsWith('device:'))
   }
 
   #world(connection: ConnectionInfo) {
