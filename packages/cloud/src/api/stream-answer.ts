@@ -17,10 +17,11 @@ export interface StreamAnswers {
 
 export function streamAnswers({ streams, identity, limits }: ApiContext): StreamAnswers {
   const openStreams = new Map<string, number>()
-  const checks = new Map<Socket, () => boolean>()
+  /** One for each stream, not for each connection: a client may ask for several on one, with different tokens. */
+  const checks = new Set<{ readonly socket: Socket; readonly good: () => boolean }>()
   // What let a stream begin must be good for it to go on.
   const recheck = setInterval(() => {
-    for (const [socket, good] of checks) if (!good()) socket.destroy()
+    for (const { socket, good } of checks) if (!good()) socket.destroy()
   }, limits.tokenRecheck).unref()
 
   return {
@@ -52,11 +53,13 @@ export function streamAnswers({ streams, identity, limits }: ApiContext): Stream
 
       openStreams.set(host, count + 1)
       const token = request.session?.token
-      checks.set(socket, () => (token === undefined || identity.tokens.isGood(token)) && allowed())
+      const good = () => (token === undefined || identity.tokens.isGood(token)) && allowed()
+      const check = { socket, good }
+      checks.add(check)
       const leave = streams.open(filter, socket, lastEventId(request))
       socket.once('close', () => {
         leave()
-        checks.delete(socket)
+        checks.delete(check)
         const left = (openStreams.get(host) ?? 1) - 1
         if (left > 0) openStreams.set(host, left)
         else openStreams.delete(host)

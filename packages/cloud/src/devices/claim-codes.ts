@@ -41,3 +41,8 @@ export async function usableClaimCode(
   if (!code || code.expires_at <= now) return undefined
   return code.device_id === null || code.device_id === deviceId ? code : undefined
 }
+
+/** Who made the codes for a product's devices is not of the product any more. */
+export async function revokeClaimCodes({ db }: Store, userId: string, productId: number): Promise<void> {
+  await db.deleteFrom('claim_codes').where('user_id', '=', userId).where('product_id', '=', productId).execute()
+}

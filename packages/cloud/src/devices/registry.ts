@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import type { SystemDescribe } from '@aloe/firmware'
 import { type Clock, systemClock } from '../clock.ts'
 import type { Store } from '../store/store.ts'
-import { createClaimCode, usableClaimCode } from './claim-codes.ts'
+import { createClaimCode, revokeClaimCodes, usableClaimCode } from './claim-codes.ts'
 import {
   type DeviceRecord,
   deviceFromRow,
@@ -303,6 +303,11 @@ export class DeviceRegistry {
   /** @param productId the product for whose devices alone the code is */
   createClaimCode(userId: string, productId: number | null = null): Promise<string> {
     return createClaimCode(this.#store, userId, productId, this.#now())
+  }
+
+  /** Ends a user's claim codes for a product's devices: they have left its team. */
+  revokeClaimCodes(userId: string, productId: number): Promise<void> {
+    return this.#change(() => revokeClaimCodes(this.#store, userId, productId))
   }
 
   /** Who is asked whether a device may be claimed with a code for a product's devices. */

@@ -186,6 +186,12 @@ export class Identity implements IdentityParts {
     return caller && { caller, user, token: info }
   }
 
+  /** Who a caller is by now, with the scopes of now; undefined for one that is gone. For what lasts longer than a request. */
+  callerNow(caller: Caller): Caller | undefined {
+    const user = this.users.get(caller.kind === 'product' ? caller.clientId : caller.user.id)
+    return user && this.#callerFor(user)
+  }
+
   #callerFor(user: User): Caller | undefined {
     const { id, kind, productId } = user
     if (kind === 'person') return { kind: 'user', user }

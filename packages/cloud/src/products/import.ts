@@ -90,6 +90,7 @@ function rightPlatform({ platformId }: DeviceRecord, product: ProductRecord): bo
 }
 
 function mayTake(device: DeviceRecord, product: ProductRecord, inTeam: Importer['inTeam']): boolean {
-  if (device.memberOf === product.id || device.ownerId === null) return true
+  if (device.memberOf !== null) return device.memberOf === product.id
+  if (device.ownerId === null) return true
   return device.productId === product.id || inTeam(product, device.ownerId)
 }

@@ -41,13 +41,14 @@ export function eventRoutes(app: ApiServer, context: ApiContext): void {
     deviceId: context.device(request, idOrName).id,
     prefix,
   })
-  /** A member may leave the team while the stream is open. */
+  /** A member may leave the team while the stream is open, and a client may lose its scopes. */
   const inProduct = (request: FastifyRequest) => {
-    const caller = callerOf(request)
     const { id } = productOf(request)
+    const caller = callerOf(request)
     return () => {
       const product = products.get(id)
-      return product !== undefined && mayOnProduct(caller, 'events:get', product, identity.teams).ok
+      const now = identity.callerNow(caller)
+      return product !== undefined && now !== undefined && mayOnProduct(now, 'events:get', product, identity.teams).ok
     }
   }
 

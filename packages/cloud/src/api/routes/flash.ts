@@ -4,9 +4,9 @@
  */
 import type { FastifyRequest } from 'fastify'
 import { type Static, Type } from 'typebox'
-import type { DeviceRecord } from '../../devices/device.ts'
 import { actorOf } from '../../identity/caller.ts'
 import type { ApiContext } from '../context.ts'
+import { checkDevelopment } from '../development.ts'
 import { type DeviceForm, deviceForms } from '../device-forms.ts'
 import { ApiError, badRequest, forbidden, timedOut } from '../errors.ts'
 import { asksForFlash, FlashFields, fileToFlash } from '../flash-file.ts'
@@ -36,7 +36,7 @@ export function flashRoutes(app: ApiServer, context: ApiContext): void {
   async function flash(request: FastifyRequest, form: DeviceForm) {
     if (request.caller?.kind === 'customer') throw forbidden('Customers use a device; its makers flash it')
     const device = form.device(request)
-    checkDevelopment(device, form)
+    checkDevelopment(device, form, context)
     // Before anything is compiled for a device that cannot take it. One that restarts in the middle of an update can.
     if (!updates.reachable(device.id)) throw timedOut()
     const { file, compiled } = await fileToFlash(request, device, context)
@@ -47,14 +47,5 @@ export function flashRoutes(app: ApiServer, context: ApiContext): void {
     return compiled
       ? { ok: true, id: device.id, message: 'Update started' }
       : { ok: true, id: device.id, status: 'Update started' }
-  }
-
-  /** The owner of a product's device flashes it when the product says that it is for development (cloud-api.md 5.4). */
-  function checkDevelopment(device: DeviceRecord, form: DeviceForm): void {
-    const member = form.ofProduct ? undefined : context.products.devices.of(device.id)
-    if (!member || member.development) return
-    throw forbidden(
-      `The device belongs to product ${member.productId}: mark it as a development device, or flash it through the product`,
-    )
   }
 }

@@ -1,7 +1,7 @@
 /** The team of a product: people with roles, and API users with scopes (cloud-api.md 1.7 and 5). */
 import { Type } from 'typebox'
 import type { ApiUser } from '../../identity/api-users.ts'
-import { isTeamRole, type Role, type TeamRole, teamRoles } from '../../identity/scopes.ts'
+import { isTeamRole, type Role, roleMay, type TeamRole, teamRoles } from '../../identity/scopes.ts'
 import type { User } from '../../identity/users.ts'
 import { ofProduct } from '../access.ts'
 import { productOf } from '../authentication.ts'
@@ -27,7 +27,7 @@ const Member = Type.Object({
 const defaultRole: TeamRole = 'View-only'
 
 export function teamRoutes(app: ApiServer, context: ApiContext): void {
-  const { identity } = context
+  const { identity, registry } = context
   const { teams, apiUsers, users } = identity
   const team = '/v1/products/:product/team'
 
@@ -104,6 +104,7 @@ export function teamRoutes(app: ApiServer, context: ApiContext): void {
         requireRights(request, identity, before)
         requireRights(request, identity, role)
         await teams.set(product.id, user.id, role)
+        if (!roleMay(role, 'devices:claim')) await registry.revokeClaimCodes(user.id, product.id)
         context.audit(request, 'team.update', user.username, { role, before }, { userId: user.id })
         return { ok: true, updated: personJson(user, role) }
 
@@ -162,6 +163,7 @@ export function teamRoutes(app: ApiServer, context: ApiContext): void {
       if (!user || !role) throw notFound('There is nobody of this name in the team')
       requireRights(request, identity, role)
       await teams.remove(product.id, user.id)
+      await registry.revokeClaimCodes(user.id, product.id)
       context.audit(request, 'team.remove', user.username, { role }, { userId: user.id })
       return { ok: true }
     },

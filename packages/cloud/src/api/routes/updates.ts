@@ -13,6 +13,7 @@ import { UpdateRefusal } from '../../updates/updates.ts'
 import { ofProduct } from '../access.ts'
 import { productOf } from '../authentication.ts'
 import { type ApiContext, iso } from '../context.ts'
+import { checkDevelopment } from '../development.ts'
 import { type DeviceForm, deviceForms } from '../device-forms.ts'
 import { ApiError, badRequest, notFound } from '../errors.ts'
 import { type ApiServer, BooleanLike, OptionalText, pathOf, readBoolean } from '../schemas.ts'
@@ -68,6 +69,7 @@ function jobRoutes(app: ApiServer, context: ApiContext, form: DeviceForm): void 
         ...(readBoolean(force) === true && { force: true }),
       }
       const file = uploaded(request)
+      if (file) checkDevelopment(device, form, context)
       const job = await refusable(() =>
         readBoolean(downgrade) === true
           ? updates.downgrade(device.id, { ...order, ...(file && { file }) })
