@@ -80,6 +80,8 @@ export abstract class DeviceConnection implements Timed, CloudSessionHandlers {
   safeMode = false
   safeModeAnnounced = false
   systemDescribed = false
+  /** Monotonic time at which the device was last asked for its describe, or came online. */
+  askedAt: Millis = 0
   forcedTold = false
   claiming = false
   updating = false

@@ -80,6 +80,8 @@ export interface ListenOptions {
 }
 
 const defaultTick: Millis = 100
+/** Longer than a question lives. */
+const askAgainAfter: Millis = 120_000
 /** `last heard` is good to the second; the registry need not hear of every message. */
 const heardEvery: Millis = 1_000
 
@@ -231,6 +233,7 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     this.#devices.get(deviceId)?.close('the device connected again')
     this.#devices.set(deviceId, connection)
     connection.since = this.#wallClock()
+    connection.askedAt = this.now()
     connection.resumed = resumed
     // A device without a product: its product is its platform (cloud-api.md 0.4).
     const none = hello.productId === noProduct
@@ -271,6 +274,17 @@ export class DeviceGateway implements Gateway, ConnectionHost {
     connection.heardAt = connection.lastReceived
     this.#registry.heard(connection.deviceId)
     this.#checkOwner(connection)
+    if (!connection.systemDescribed) this.#askAgain(connection)
+  }
+
+  /** Before Device OS 2.0 a device says what it is only when asked, and the answer can get lost as well. */
+  #askAgain(connection: DeviceConnection): void {
+    const hello = connection.session?.hello
+    if (connection.updating || !hello || (hello.flags & helloFlag.deviceInitiatedDescribe) !== 0) return
+    const now = this.now()
+    if (now - connection.askedAt < askAgainAfter) return
+    connection.askedAt = now
+    this.#reports.ask(connection)
   }
 
   // Events.

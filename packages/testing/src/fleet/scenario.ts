@@ -1,5 +1,5 @@
 /** What a world is made of, drawn from its seed: devices, what lies in them, what their owners want, and their luck. */
-import type { Platform } from '@aloe/firmware'
+import { buildBundle, type Platform, readBundle } from '@aloe/firmware'
 import type { BothWays, DatagramConditions, StreamConditions } from '../network/conditions.ts'
 import type { Random } from '../network/random.ts'
 import { applicationFor, fleetPlatforms, platformNamed, type Release, releasesOf } from './releases.ts'
@@ -16,6 +16,10 @@ export interface Wish {
   readonly at: number
   /** No release of the catalogue can serve it. */
   readonly impossible: boolean
+  /** The application with its assets, which is sent instead of the file alone. */
+  readonly bundle?: Uint8Array
+  /** By hand, or as the firmware of a product. */
+  readonly way: 'flash' | 'delivery'
 }
 
 export interface Troubles {
@@ -73,8 +77,13 @@ function drawDevice(random: Random, name: string, index: number): DeviceScenario
   const initially = random()
   if (initially < 0.25) modules.push(applicationFor(platform, needs, mark))
   else if (initially < 0.95) modules.push(applicationFor(platform, system, mark + 1))
-  const wish = wishes
-    ? { file: applicationFor(platform, needs, mark), at: 15_000 + random() * 150_000, impossible: unserved }
+  const wish: Wish | undefined = wishes
+    ? {
+        ...drawApplication(random, platform, needs, mark),
+        at: 15_000 + random() * 150_000,
+        impossible: unserved,
+        way: random() < 0.3 ? 'delivery' : 'flash',
+      }
     : undefined
   return {
     id: `${platform.id.toString(16).padStart(4, '0')}${(index + 1).toString(16).padStart(20, '0')}`,
@@ -86,6 +95,26 @@ function drawDevice(random: Random, name: string, index: number): DeviceScenario
     refusesFor: random() < 0.15 ? 30_000 + random() * 300_000 : undefined,
     poweredAt: random() * 20_000,
   }
+}
+
+/** Device OS has assets from here on (modules-and-platforms.md 4.7). */
+const firstWithAssets = 5_500
+
+function drawApplication(
+  random: Random,
+  platform: Platform,
+  needs: number,
+  mark: number,
+): { readonly file: Uint8Array; readonly bundle?: Uint8Array } {
+  const file = applicationFor(platform, needs, mark)
+  const withAssets = random() < 0.5
+  if (!withAssets || !platform.assets || needs < firstWithAssets) return { file }
+  const assets = ['sounds.bin', 'page.html'].slice(0, 1 + Math.floor(random() * 2)).map((name) => ({
+    name,
+    data: Uint8Array.from({ length: 500 + Math.floor(random() * 2_000) }, () => Math.floor(random() * 256)),
+  }))
+  const bundle = buildBundle({ application: { name: 'application.bin', data: file }, assets })
+  return { file: readBundle(bundle).application.data, bundle }
 }
 
 function drawTroubles(random: Random): Troubles {

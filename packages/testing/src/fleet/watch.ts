@@ -15,6 +15,9 @@ const maxFruitless = 12
 const firstUpdateCode = -1_300
 
 interface Sent {
+  running: boolean
+  /** How the last transfer ended nobody could tell the cloud: it may ask once more whether the device has it. */
+  uncertain: boolean
   /** Transfers that came to an end that the device decided, and yet did not help. */
   fruitless: number
 }
@@ -100,15 +103,20 @@ export class Watch {
     this.counts.bytes += file.length
     this.#trace(device, `is sent ${labels}`)
     const { installed } = device
-    for (const module of modules) {
-      if (module.function === 'user_part') this.#application(device, module, installed)
-      else if (module.function !== 'asset') this.#system(device, module, installed, modules)
-    }
     const key = `${device.id} ${labels}`
-    const sent = this.#sent.get(key) ?? { fruitless: 0 }
+    const uncertain = this.#sent.get(key)?.uncertain === true
+    for (const module of modules) {
+      if (module.function === 'user_part') this.#application(device, module, installed, uncertain)
+      else if (module.function !== 'asset') this.#system(device, module, installed, modules, uncertain)
+    }
+    const sent = this.#sent.get(key) ?? { running: false, uncertain: false, fruitless: 0 }
     this.#sent.set(key, sent)
+    sent.running = true
+    sent.uncertain = false
     if (sent.fruitless > maxFruitless) this.report('repetition', `${name(device)} is sent ${labels} again and again`)
     update.outcome.then((outcome) => {
+      sent.running = false
+      sent.uncertain = !outcome.ok && outcome.interrupted
       this.#trace(device, `${labels}: ${outcome.ok ? 'sent' : `${outcome.code} ${outcome.message}`}`)
       if (outcome.ok) {
         this.counts.finished++
@@ -122,9 +130,17 @@ export class Watch {
     }, ignore)
   }
 
-  #application(device: FleetDevice, module: InstalledModule, installed: InstalledModules): void {
+  /** The cloud ends: what it was sending may have arrived, and the next cloud cannot know. */
+  cloudEnds(): void {
+    for (const sent of this.#sent.values()) {
+      if (sent.running) sent.uncertain = true
+      sent.running = false
+    }
+  }
+
+  #application(device: FleetDevice, module: InstalledModule, installed: InstalledModules, uncertain: boolean): void {
     const has = [...installed, ...device.accepted].some((other) => other.hash === module.hash && other.intact !== false)
-    if (!has) return
+    if (!has || uncertain) return
     if ((this.#asked.get(device.id) ?? 0) > 0) return
     this.report('repetition', `${name(device)} is sent ${moduleLabel(module)}, which it has`)
   }
@@ -134,11 +150,12 @@ export class Watch {
     module: InstalledModule,
     installed: InstalledModules,
     together: readonly InstalledModule[],
+    uncertain: boolean,
   ): void {
     const present = findInstalled(installed, module) ?? findInstalled(device.accepted, module)
     if (present && present.version > module.version) {
       this.report('downgrade', `${name(device)} has ${moduleLabel(present)} and is sent ${moduleLabel(module)}`)
-    } else if (present && present.version === module.version) {
+    } else if (present && present.version === module.version && !uncertain) {
       this.report('repetition', `${name(device)} is sent ${moduleLabel(module)}, which it has`)
     }
     const wanted = [...this.#wishes(device).flatMap((file) => modulesOfFile(file)), ...together]

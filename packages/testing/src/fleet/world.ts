@@ -282,6 +282,7 @@ class World implements FleetWorld {
     this.#restarts++
     this.#say(killed ? 'the cloud is killed' : 'the cloud is restarted')
     this.#core = undefined
+    this.#watch.cloudEnds()
     for (const owner of this.#owners.values()) owner.asking = false
     const back = () => {
       this.simulation.setTimer(2_000, () => {
@@ -339,7 +340,7 @@ class World implements FleetWorld {
     owner.asking = true
     this.#watch.asked(device)
     this.trace(device, owner.accepted ? 'is flashed again' : 'is flashed')
-    core.updates.flash(device.id, file, coreOwner.id).then(
+    this.#send(core, device, file, owner.accepted).then(
       (result) => {
         owner.asking = false
         if (result.ok && owner.accepted) owner.reflashes++
@@ -355,6 +356,15 @@ class World implements FleetWorld {
 
   #restart(device: FleetDevice): void {
     if (!this.#converged(device)) device.powerLost()
+  }
+
+  /** What is there already is not delivered again, but an owner who flashes it means it. */
+  async #send(core: CloudCore, device: FleetDevice, file: Uint8Array, again: boolean) {
+    const { wish } = device.scenario
+    const sent = wish?.bundle ?? file
+    if (wish?.way !== 'delivery' || again) return await core.updates.flash(device.id, sent, coreOwner.id)
+    await core.updates.deliver(device.id, { file: sent, reason: 'release', requestedBy: coreOwner.id })
+    return { ok: true } as const
   }
 
   /** What its owner wants on it: the wish, or, where there is none, what lies on it and does not run. */
