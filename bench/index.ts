@@ -13,6 +13,7 @@ import { networkFigures, networkTable } from './network.ts'
 import { measureOta } from './ota.ts'
 import { type Figure, machineLine, notes, table, thisMachine } from './report.ts'
 import { measureRest } from './rest.ts'
+import { measureRollout } from './rollout.ts'
 import { measureTokenCheck } from './token-check.ts'
 import { measureUdpEvents } from './udp-events.ts'
 import { measureUdpHandshakes } from './udp-handshakes.ts'
@@ -56,6 +57,7 @@ const benchmarks: Readonly<Record<string, () => Promise<Figure[]>>> = {
   'udp-handshakes': () => measureUdpHandshakes(quick ? 400 : 2_000, profile),
   'udp-events': () => measureUdpEvents(quick ? 20_000 : 200_000, profile),
   'udp-sessions': () => measureUdpSessions(quick ? 500 : 10_000),
+  rollout: () => measureRollout(quick ? 5_000 : 100_000),
   healing: () => measureHealing(quick ? { devices: 50, factor: 6 } : { devices: 1_000, factor: 60 }),
 }
 

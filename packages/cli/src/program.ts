@@ -14,6 +14,8 @@ import { keysCommand } from './commands/keys.ts'
 import { listCommand } from './commands/list.ts'
 import { loginCommand, logoutCommand, whoamiCommand } from './commands/login.ts'
 import { planCommand } from './commands/plan.ts'
+import { productCommand } from './commands/product.ts'
+import { releaseCommand } from './commands/release.ts'
 import { upCommand } from './commands/up.ts'
 import { downgradeCommand, updateCommand } from './commands/update.ts'
 import { userCommand } from './commands/user.ts'
@@ -63,6 +65,9 @@ export function createProgram(): Command {
     .addCommand(deviceOsCommand())
     .addCommand(binaryCommand())
     .addCommand(keysCommand())
+    .commandsGroup('Products:')
+    .addCommand(productCommand())
+    .addCommand(releaseCommand())
     .commandsGroup('More:')
     .addCommand(demoCommand())
   throwInsteadOfExit(program)
