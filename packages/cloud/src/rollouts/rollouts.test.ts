@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
 import { application, type Fleet, type FleetDevice, startFleet } from './fleet-fixture.ts'
+import { Pacer } from './pacer.ts'
 import type { RolloutView } from './rollouts.ts'
 
 const minutes = (count: number) => count * 60_000
@@ -229,5 +230,55 @@ describe('a release', () => {
       devices.map(({ applications }) => applications),
       [1, 1, 1, 1, 1, 1],
     )
+  })
+
+  it('sends nothing to a device that could not run it, nor to one in quarantine, nor where the policy says no', async () => {
+    const { products, product, registry, rollouts } = fleet
+    const [stranger, locked, ...others] = devices
+    assert.ok(stranger && locked)
+    await products.devices.remove(product.id, stranger.id)
+    connect(devices)
+    registry.recordConnection(stranger.id, { platformId: 43, productId: product.id, productVersion: 1 })
+    await fleet.updates.policies.put(`device:${locked.id}`, { application: false }, null)
+    // No release has that system part.
+    await fleet.upload(4, application(4, 9_000))
+    await release(4, { intelligent: true })
+    await fleet.clock.pass(minutes(10))
+    assert.deepEqual(await countsOf(4), { failed: 5 })
+    assert.equal(fleet.gateway.sent, 0)
+    const { id } = await rolloutOf(4)
+    const { devices: failed } = await rollouts.devices(product.id, id, { page: 1, size: 10 })
+    assert.match(failed[0]?.reason ?? '', /it was not sent: .*system_part 2/)
+    assert.match(failed[0]?.next ?? '', /device-os import/)
+    await release(2, { intelligent: true })
+    await fleet.clock.pass(minutes(10))
+    assert.deepEqual(await countsOf(2), { held: 1, done: 4 })
+    const { devices: held } = await rollouts.devices(product.id, (await rolloutOf(2)).id, {
+      state: 'held',
+      page: 1,
+      size: 10,
+    })
+    assert.match(held[0]?.reason ?? '', /locked by the update policy/)
+    assert.equal(stranger.taken, 0)
+    assert.deepEqual(versionsOf(others), [2, 2, 2, 2])
+    assert.equal((await rolloutOf(4)).state, 'superseded')
+  })
+})
+
+describe('the pace', () => {
+  it('is so many at a time, and so many a minute with pauses that vary', () => {
+    const pace = { concurrent: 3, perMinute: 60 }
+    const pacer = new Pacer()
+    assert.equal(pacer.wait(10_000, pace), 0)
+    pacer.begin(10_000, pace, 0.5)
+    assert.equal(pacer.wait(10_000, pace), 0, 'a second of starts may be made up for')
+    pacer.begin(10_000, pace, 1)
+    assert.equal(pacer.wait(10_000, pace), 1_500)
+    assert.equal(pacer.wait(11_500, pace), 0)
+    pacer.join()
+    assert.equal(pacer.wait(60_000, pace), undefined)
+    pacer.end()
+    assert.equal(pacer.wait(60_000, pace), 0)
+    assert.equal(pacer.active, 2)
   })
 })
