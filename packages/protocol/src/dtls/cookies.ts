@@ -1,6 +1,6 @@
-import { createHmac, createSecretKey, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { timingSafeEqual } from 'node:crypto'
 import type { Millis } from '../time.ts'
-import { join } from './reader.ts'
+import { hmacSha256 } from './prf.ts'
 
 /** How long a secret makes cookies; they are good for at least this and at most twice this time. */
 const secretLifetime: Millis = 60_000
@@ -13,13 +13,13 @@ export const cookieSize = 32
  */
 export class Cookies {
   readonly #random: (size: number) => Uint8Array
-  #secret: KeyObject
-  #previous: KeyObject
+  #secret: Uint8Array
+  #previous: Uint8Array
   #renewAt: Millis | undefined
 
   constructor(random: (size: number) => Uint8Array) {
     this.#random = random
-    this.#secret = createSecretKey(random(32))
+    this.#secret = random(32)
     this.#previous = this.#secret
   }
 
@@ -41,15 +41,13 @@ export class Cookies {
     this.#renewAt ??= now + secretLifetime
     if (now < this.#renewAt) return
     // After a long pause the old secret has had its time as well.
-    this.#previous = now < this.#renewAt + secretLifetime ? this.#secret : createSecretKey(this.#random(32))
-    this.#secret = createSecretKey(this.#random(32))
+    this.#previous = now < this.#renewAt + secretLifetime ? this.#secret : this.#random(32)
+    this.#secret = this.#random(32)
     this.#renewAt = now + secretLifetime
   }
 }
 
-function cookieOf(secret: KeyObject, address: string, parameters: Uint8Array): Uint8Array {
+function cookieOf(secret: Uint8Array, address: string, parameters: Uint8Array): Uint8Array {
   const from = Buffer.from(address)
-  return createHmac('sha256', secret)
-    .update(join([from.length], from, parameters))
-    .digest()
+  return hmacSha256(secret, Uint8Array.of(from.length), from, parameters)
 }

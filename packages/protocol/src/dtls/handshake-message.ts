@@ -1,5 +1,6 @@
 /** Handshake messages, their fragments, and their reassembly (RFC 6347 4.2.2, 4.2.3). */
-import { join, Reader, u16, u24 } from './reader.ts'
+import { handshakeHeaderSize } from './profile.ts'
+import { brief, Reader } from './reader.ts'
 
 export interface HandshakeMessage {
   readonly type: number
@@ -32,8 +33,33 @@ export function fragmentHandshake(message: HandshakeMessage, maxBody: number): U
 }
 
 function encodeFragment(message: HandshakeMessage, start: number, end: number): Uint8Array {
+  const out = brief(handshakeHeaderSize + end - start)
+  writeFragment(out, 0, message, start, end)
+  return out
+}
+
+/** Writes header and body from `start` to `end` to `out` at `offset`. */
+export function writeFragment(
+  out: Uint8Array,
+  offset: number,
+  message: HandshakeMessage,
+  start: number,
+  end: number,
+): void {
   const { type, sequence, body } = message
-  return join([type], u24(body.length), u16(sequence), u24(start), u24(end - start), body.subarray(start, end))
+  out[offset] = type
+  writeU24(out, offset + 1, body.length)
+  out[offset + 4] = sequence >>> 8
+  out[offset + 5] = sequence
+  writeU24(out, offset + 6, start)
+  writeU24(out, offset + 9, end - start)
+  out.set(start === 0 && end === body.length ? body : body.subarray(start, end), offset + handshakeHeaderSize)
+}
+
+function writeU24(out: Uint8Array, offset: number, value: number): void {
+  out[offset] = value >>> 16
+  out[offset + 1] = value >>> 8
+  out[offset + 2] = value
 }
 
 /** The fragments in one record; undefined when the record is not made of whole fragments. */
@@ -91,7 +117,7 @@ export class Reassembly {
     if (partial === undefined) {
       // Marks of bytes only for messages in pieces: nearly all come whole.
       const whole = body.length === length
-      partial = { type, body: new Uint8Array(length), have: new Uint8Array(whole ? 0 : length), missing: length }
+      partial = { type, body: brief(length), have: new Uint8Array(whole ? 0 : length), missing: length }
       this.#partials.set(sequence, partial)
       if (whole) {
         partial.body.set(body)

@@ -10,7 +10,7 @@ import {
   renegotiationScsv,
   secp256r1,
 } from './profile.ts'
-import { join, Reader, u16, uint16List } from './reader.ts'
+import { joinBriefly, Reader, u16, uint16List } from './reader.ts'
 
 export interface ClientHello {
   readonly version: number
@@ -43,7 +43,7 @@ export function encodeClientHello(hello: {
   cookie: Uint8Array
   connectionId: boolean
 }): Uint8Array {
-  const extensions = join(
+  const extensions = joinBriefly(
     // ecdsa and rsa with SHA-256 and SHA-224
     extension(extensionType.signatureAlgorithms, [0, 8, 4, 3, 4, 1, 3, 3, 3, 1]),
     extension(extensionType.supportedGroups, [0, 2, ...u16(secp256r1)]),
@@ -52,7 +52,7 @@ export function encodeClientHello(hello: {
     extension(extensionType.clientCertificateType, [1, rawPublicKey]),
     extension(extensionType.serverCertificateType, [1, rawPublicKey]),
   )
-  return join(
+  return joinBriefly(
     u16(dtlsVersion),
     hello.random,
     [0, hello.cookie.length],
@@ -66,11 +66,11 @@ export function encodeClientHello(hello: {
 /** Everything of a ClientHello that a cookie is bound to, that is, all but the cookie itself (RFC 6347 4.2.1). */
 export function helloParameters(body: Uint8Array): Uint8Array {
   const cookieAt = 2 + randomSize + 1 + (body[2 + randomSize] ?? 0)
-  return join(body.subarray(0, cookieAt), body.subarray(cookieAt + 1 + (body[cookieAt] ?? 0)))
+  return joinBriefly(body.subarray(0, cookieAt), body.subarray(cookieAt + 1 + (body[cookieAt] ?? 0)))
 }
 
 export function encodeHelloVerifyRequest(cookie: Uint8Array): Uint8Array {
-  return join(u16(dtlsVersion), [cookie.length], cookie)
+  return joinBriefly(u16(dtlsVersion), [cookie.length], cookie)
 }
 
 /** The cookie; undefined when the body is malformed. */
@@ -111,9 +111,9 @@ export function decodeServerHello(body: Uint8Array): ServerHello | undefined {
 export function encodeServerHello(hello: ClientHello, random: Uint8Array, cid: Uint8Array | undefined): Uint8Array {
   const offered = hello.extensions
   const renegotiation = offered.has(extensionType.renegotiationInfo) || hello.cipherSuites.includes(renegotiationScsv)
-  const extensions = join(
+  const extensions = joinBriefly(
     renegotiation ? extension(extensionType.renegotiationInfo, [0]) : [],
-    cid !== undefined ? extension(extensionType.connectionId, join([cid.length], cid)) : [],
+    cid !== undefined ? extension(extensionType.connectionId, joinBriefly([cid.length], cid)) : [],
     offered.has(extensionType.pointFormats) ? extension(extensionType.pointFormats, [1, 0]) : [],
     offered.has(extensionType.clientCertificateType)
       ? extension(extensionType.clientCertificateType, [rawPublicKey])
@@ -123,7 +123,7 @@ export function encodeServerHello(hello: ClientHello, random: Uint8Array, cid: U
       : [],
   )
   const end = extensions.length === 0 ? [] : u16(extensions.length)
-  return join(u16(dtlsVersion), random, [0], u16(cipherSuite), [0], end, extensions)
+  return joinBriefly(u16(dtlsVersion), random, [0], u16(cipherSuite), [0], end, extensions)
 }
 
 /** What a server cannot serve about a hello, in words, with the alert for it. */
@@ -172,7 +172,7 @@ export function connectionIdOf(hello: ServerHello): Uint8Array | 'malformed' | u
 }
 
 function extension(type: number, content: Uint8Array | readonly number[]): Uint8Array {
-  return join(u16(type), u16(content.length), content)
+  return joinBriefly(u16(type), u16(content.length), content)
 }
 
 /** Undefined when malformed or when a type comes twice; none at all is allowed. */

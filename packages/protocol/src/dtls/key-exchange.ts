@@ -2,7 +2,7 @@
 import { type KeyObject, sign, verify } from 'node:crypto'
 import { ecPointSize, ecPublicKeySize, isEcPublicKey } from './ec-keys.ts'
 import { ecdsaSha256, secp256r1 } from './profile.ts'
-import { join, Reader, u16, u24, uint16List } from './reader.ts'
+import { joinBriefly, Reader, u16, u24, uint16List } from './reader.ts'
 
 /** What the server signs: randoms and parameters. */
 export interface SignedParameters {
@@ -15,8 +15,8 @@ export interface SignedParameters {
 /** @param serverKey P-256 private key */
 export function encodeServerKeyExchange(serverKey: KeyObject, parameters: SignedParameters): Uint8Array {
   const curve = curveParameters(parameters.point)
-  const signature = sign('sha256', join(parameters.clientRandom, parameters.serverRandom, curve), serverKey)
-  return join(curve, encodeSignature(signature))
+  const signature = sign('sha256', joinBriefly(parameters.clientRandom, parameters.serverRandom, curve), serverKey)
+  return joinBriefly(curve, encodeSignature(signature))
 }
 
 /** The server's point and its signature; undefined when malformed or of another curve or algorithm. */
@@ -33,11 +33,11 @@ export function decodeServerKeyExchange(body: Uint8Array): { point: Uint8Array; 
 /** Whether the server that holds this key has signed. */
 export function verifyServerKeyExchange(key: KeyObject, parameters: SignedParameters, signature: Uint8Array): boolean {
   const { clientRandom, serverRandom, point } = parameters
-  return verify('sha256', join(clientRandom, serverRandom, curveParameters(point)), key, signature)
+  return verify('sha256', joinBriefly(clientRandom, serverRandom, curveParameters(point)), key, signature)
 }
 
 /** Certificate types rsa_sign and ecdsa_sign, ECDSA with SHA-256, no authorities (device-protocol.md 2.3). */
-export const certificateRequestBody: Uint8Array = join([1, 64], u16(2), u16(ecdsaSha256), u16(0))
+export const certificateRequestBody: Uint8Array = joinBriefly([1, 64], u16(2), u16(ecdsaSha256), u16(0))
 
 /** Whether a CertificateRequest can be answered with an ECDSA key; undefined when malformed. */
 export function acceptsEcdsa(body: Uint8Array): boolean | undefined {
@@ -51,7 +51,7 @@ export function acceptsEcdsa(body: Uint8Array): boolean | undefined {
 
 /** A raw public key instead of a certificate (RFC 7250 3): its length and the 91 bytes. */
 export function encodeCertificate(publicKey: Uint8Array): Uint8Array {
-  return join(u24(publicKey.length), publicKey)
+  return joinBriefly(u24(publicKey.length), publicKey)
 }
 
 /** The raw public key, a view; `none` when the client has none; undefined for anything but P-256. */
@@ -64,7 +64,7 @@ export function decodeCertificate(body: Uint8Array): Uint8Array | 'none' | undef
 }
 
 export function encodeClientKeyExchange(point: Uint8Array): Uint8Array {
-  return join([point.length], point)
+  return joinBriefly([point.length], point)
 }
 
 /** The client's point; undefined when malformed. */
@@ -85,11 +85,11 @@ export function decodeCertificateVerify(body: Uint8Array): Uint8Array | undefine
 }
 
 function curveParameters(point: Uint8Array): Uint8Array {
-  return join([3], u16(secp256r1), [point.length], point)
+  return joinBriefly([3], u16(secp256r1), [point.length], point)
 }
 
 function encodeSignature(signature: Uint8Array): Uint8Array {
-  return join(u16(ecdsaSha256), u16(signature.length), signature)
+  return joinBriefly(u16(ecdsaSha256), u16(signature.length), signature)
 }
 
 function readSignature(reader: Reader): Uint8Array | undefined {

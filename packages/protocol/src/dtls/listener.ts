@@ -352,7 +352,7 @@ export class DtlsListener {
     this.counters.handshakesStarted++
     this.#nextTick ??= now + tick
     const { serverKey, random, node = 0, mtu = defaultHandshakeMtu, requireClientKey = true } = this.#options
-    const message = { type: fragment.type, sequence: fragment.sequence, body: record.body.slice() }
+    const message = { type: fragment.type, sequence: fragment.sequence, body: record.body }
     const handshake: ServerHandshake = new ServerHandshake(
       {
         serverKey,

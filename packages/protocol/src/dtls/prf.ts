@@ -1,5 +1,5 @@
 /** The key schedule of TLS 1.2 with SHA-256 (RFC 5246 5, 6.3, 7.4.9, 8.1). */
-import { hash } from 'node:crypto'
+import { createHmac, hash } from 'node:crypto'
 
 export const masterSecretSize = 48
 /** Two keys of 16 bytes and two salts of 4; CCM needs no MAC keys (RFC 6655). */
@@ -10,40 +10,93 @@ export const verifyDataSize = 12
 const blockSize = 64
 const hashSize = 32
 
+/** Longest label and seed: "master secret" with two randoms. */
+const maxLabelled = 128
+
+// Nothing waits between the steps of a derivation, so all share this memory: padded key, A(i), label and seed, which is
+// what HMAC hashes first; padded key and that hash, which it hashes then.
+const inner = Buffer.alloc(blockSize + hashSize + maxLabelled)
+const outer = Buffer.alloc(blockSize + hashSize)
+
 /**
  * P_SHA256 of RFC 5246 5, with HMAC as two plain hashes (RFC 2104): an object of node:crypto for each HMAC, and one for
  * its key, costs several times as much as the hashing, and a handshake has twelve.
  *
  * @param secret at most 64 bytes, as all secrets of the key schedule are
+ * @param label ASCII; with the seed at most 128 bytes
  */
 export function prf(secret: Uint8Array, label: string, seed: Uint8Array, size: number): Uint8Array {
   if (secret.length > blockSize) throw new RangeError(`a secret has at most ${blockSize} bytes`)
-  const labelled = Buffer.concat([Buffer.from(label, 'latin1'), seed])
-  // Padded key, A(i), label and seed: what HMAC hashes first. Padded key and that hash: what it hashes then.
-  const inner = Buffer.alloc(blockSize + hashSize + labelled.length, 0x36)
-  const outer = Buffer.alloc(blockSize + hashSize, 0x5c)
+  const labelled = label.length + seed.length
+  if (labelled > maxLabelled) throw new RangeError(`label and seed have at most ${maxLabelled} bytes`)
+  pad(secret)
+  const out = new Uint8Array(size)
+  const labelAt = blockSize + hashSize
+  // The first A follows from label and seed alone.
+  place(label, seed, blockSize)
+  let a = hmacOf(blockSize + labelled)
+  place(label, seed, labelAt)
+  for (let filled = 0; filled < size; ) {
+    inner.set(a, blockSize)
+    const block = hmacOf(labelAt + labelled)
+    out.set(size - filled < hashSize ? block.subarray(0, size - filled) : block, filled)
+    filled += hashSize
+    if (filled < size) a = hmacOf(labelAt)
+  }
+  forget()
+  return out
+}
+
+/**
+ * HMAC-SHA256 (RFC 2104).
+ *
+ * @param secret at most 64 bytes
+ * @param parts at most 160 bytes in all go the fast way
+ */
+export function hmacSha256(secret: Uint8Array, ...parts: readonly Uint8Array[]): Uint8Array {
+  if (secret.length > blockSize) throw new RangeError(`a secret has at most ${blockSize} bytes`)
+  const size = parts.reduce((sum, part) => sum + part.length, 0)
+  if (blockSize + size > inner.length) {
+    const mac = createHmac('sha256', secret)
+    for (const part of parts) mac.update(part)
+    return mac.digest()
+  }
+  pad(secret)
+  let end = blockSize
+  for (const part of parts) {
+    inner.set(part, end)
+    end += part.length
+  }
+  const mac = hmacOf(end)
+  forget()
+  return mac
+}
+
+function place(label: string, seed: Uint8Array, at: number): void {
+  inner.write(label, at, 'latin1')
+  inner.set(seed, at + label.length)
+}
+
+/** The key in front of both hashes. */
+function pad(secret: Uint8Array): void {
+  inner.fill(0x36, 0, blockSize)
+  outer.fill(0x5c, 0, blockSize)
   for (let i = 0; i < secret.length; i++) {
     inner[i] = 0x36 ^ (secret[i] ?? 0)
     outer[i] = 0x5c ^ (secret[i] ?? 0)
   }
-  inner.set(labelled, blockSize + hashSize)
-  const hmac = (input: Uint8Array): Uint8Array => {
-    outer.set(sha256(input), blockSize)
-    return sha256(outer)
-  }
-  const out = new Uint8Array(size)
-  let a = hmac(Buffer.concat([inner.subarray(0, blockSize), labelled]))
-  for (let filled = 0; filled < size; ) {
-    inner.set(a, blockSize)
-    const block = hmac(inner)
-    out.set(block.subarray(0, size - filled), filled)
-    filled += block.length
-    if (filled < size) a = hmac(inner.subarray(0, blockSize + hashSize))
-  }
-  // Keys in clear do not stay behind.
-  inner.fill(0, 0, blockSize)
-  outer.fill(0, 0, blockSize)
-  return out
+}
+
+/** @param end of what is in `inner` */
+function hmacOf(end: number): Uint8Array {
+  outer.set(sha256(inner.subarray(0, end)), blockSize)
+  return sha256(outer)
+}
+
+/** Keys and what follows from them do not stay behind. */
+function forget(): void {
+  inner.fill(0)
+  outer.fill(0)
 }
 
 function sha256(input: Uint8Array): Uint8Array {

@@ -58,11 +58,43 @@ export function uint16List(bytes: Uint8Array): number[] | undefined {
   return values
 }
 
+const slabSize = 16_384
+let slab = new ArrayBuffer(slabSize)
+let slabUsed = 0
+
+/**
+ * Zeroed memory for what lives no longer than a handshake and is no secret: a piece of a slab that is never handed out
+ * twice. An array above 64 bytes of its own costs V8 an allocation, a handle and a sweep, for a message of some hundred
+ * bytes more than all work on it. What outlives a handshake would keep its whole slab in memory.
+ */
+export function brief(size: number): Uint8Array {
+  if (size > slabSize / 8) return new Uint8Array(size)
+  if (slabUsed + size > slabSize) {
+    slab = new ArrayBuffer(slabSize)
+    slabUsed = 0
+  }
+  const piece = new Uint8Array(slab, slabUsed, size)
+  slabUsed += size
+  return piece
+}
+
 /** The other direction: pieces joined, with numbers standing for single bytes. */
 export function join(...parts: readonly (Uint8Array | readonly number[])[]): Uint8Array {
+  return fill(new Uint8Array(sizeOf(parts)), parts)
+}
+
+/** Like `join`, into memory of `brief`. */
+export function joinBriefly(...parts: readonly (Uint8Array | readonly number[])[]): Uint8Array {
+  return fill(brief(sizeOf(parts)), parts)
+}
+
+function sizeOf(parts: readonly { readonly length: number }[]): number {
   let size = 0
   for (const part of parts) size += part.length
-  const out = new Uint8Array(size)
+  return size
+}
+
+function fill(out: Uint8Array, parts: readonly (Uint8Array | readonly number[])[]): Uint8Array {
   let offset = 0
   for (const part of parts) {
     // Most numbers are two or three bytes: to set them as an array costs more than all the rest.

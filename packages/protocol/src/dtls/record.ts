@@ -1,5 +1,6 @@
 /** Records as they lie in a datagram (RFC 6347 4.1, device-protocol.md 2.4 and 2.6.2). */
 import { cidSize, contentType, dtlsVersion, recordHeaderSize } from './profile.ts'
+import { brief, joinBriefly } from './reader.ts'
 
 export interface DtlsRecord {
   /** 20 to 23, or 25: the markers 253 and 254 are already translated, as the AAD needs it. */
@@ -99,7 +100,7 @@ export function writeNumber(out: Uint8Array, offset: number, epoch: number, sequ
 
 /** A record of epoch 0. */
 export function encodePlainRecord(type: number, sequence: number, body: Uint8Array): Uint8Array {
-  const out = new Uint8Array(recordHeaderSize + body.length)
+  const out = brief(recordHeaderSize + body.length)
   out[0] = type
   out[1] = dtlsVersion >>> 8
   out[2] = dtlsVersion & 0xff
@@ -116,7 +117,7 @@ export function packRecords(records: readonly Uint8Array[], mtu: number): Uint8A
   let group: Uint8Array[] = []
   let size = 0
   const flush = () => {
-    if (group.length > 0) datagrams.push(new Uint8Array(Buffer.concat(group)))
+    if (group.length > 0) datagrams.push(joinBriefly(...group))
     group = []
     size = 0
   }

@@ -273,7 +273,8 @@ export class ServerHandshake {
     if (certificate === 'none') {
       throw new DtlsError('certificate', 'handshake_failure', 'the device has no key to present')
     }
-    this.#publicKey = certificate.slice()
+    // Its message lies in memory of its own.
+    this.#publicKey = certificate
   }
 
   #takeKeyExchange(message: HandshakeMessage): void {

@@ -1,23 +1,35 @@
 import { hash } from 'node:crypto'
-import { encodeHandshake, type HandshakeMessage } from './handshake-message.ts'
+import { type HandshakeMessage, writeFragment } from './handshake-message.ts'
+import { handshakeHeaderSize } from './profile.ts'
+import { brief } from './reader.ts'
+
+/** All messages of a device's handshake have about 700 bytes. */
+const usualSize = 1_024
 
 /**
  * All messages of a handshake that count, as if none was fragmented (RFC 6347 4.2.6); HelloVerifyRequest and the
- * ClientHello before it do not. Kept as bytes, since a signature over them needs the bytes; there are about 700.
+ * ClientHello before it do not. Kept as bytes, since a signature over them needs the bytes.
  */
 export class Transcript {
-  #parts: Uint8Array[] = []
+  #bytes = brief(usualSize)
+  #length = 0
 
+  /** Copies it. */
   add(message: HandshakeMessage): void {
-    this.#parts.push(encodeHandshake(message))
+    const { length } = message.body
+    const end = this.#length + handshakeHeaderSize + length
+    if (end > this.#bytes.length) {
+      const larger = new Uint8Array(2 * end)
+      larger.set(this.bytes())
+      this.#bytes = larger
+    }
+    writeFragment(this.#bytes, this.#length, message, 0, length)
+    this.#length = end
   }
 
+  /** A view. */
   bytes(): Uint8Array {
-    const [first] = this.#parts
-    if (first !== undefined && this.#parts.length === 1) return first
-    const all = Buffer.concat(this.#parts)
-    this.#parts = [all]
-    return all
+    return this.#bytes.subarray(0, this.#length)
   }
 
   hash(): Uint8Array {
