@@ -408,6 +408,8 @@ export interface Fleet {
   readonly events: CloudEvent[]
   /** Makes devices known and members. They are offline. */
   addDevices(count: number, state: State): Promise<FleetDevice[]>
+  /** A release comes into the catalogue. */
+  importRelease(version: string, modules: readonly Uint8Array[]): void
   upload(version: number, file: Uint8Array): Promise<void>
   /** The cloud ends, in good order or not, and starts again. Those that were online come back. */
   restart(killed?: boolean): Promise<void>
@@ -424,7 +426,28 @@ export async function startFleet(options: FleetOptions = {}): Promise<Fleet> {
   const old = linuxSystem(1_000, 100, 3_000)
   const current = linuxSystem(2_000, 200, 3_000)
   Object.assign(fleet, { releases: { old, current } })
-  const catalogue = createCatalogue([releaseOf('1.0.0', old).release, releaseOf('2.0.0', current).release])
+  const shipped = [releaseOf('1.0.0', old).release, releaseOf('2.0.0', current).release]
+  let offered = createCatalogue(shipped)
+  const listeners = new Set<() => void>()
+  const catalogue: Catalogue = {
+    problems: [],
+    releases: (...args) => offered.releases(...args),
+    release: (...args) => offered.release(...args),
+    platformsOf: (...args) => offered.platformsOf(...args),
+    defaultRelease: (...args) => offered.defaultRelease(...args),
+    modules: (...args) => offered.modules(...args),
+    file: (...args) => offered.file(...args),
+    moduleBytes: (...args) => offered.moduleBytes(...args),
+    types: (...args) => offered.types(...args),
+    onChange(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+  }
+  fleet.importRelease = (version, modules) => {
+    offered = createCatalogue([...shipped, releaseOf(version, modules).release])
+    for (const listener of listeners) listener()
+  }
   const log = pino({ level: process.env.ALOE_LOG_LEVEL ?? 'silent' })
   const onError = (error: unknown) => log.error({ error }, 'not stored')
   const open = async (): Promise<void> => {

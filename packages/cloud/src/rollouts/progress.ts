@@ -159,6 +159,20 @@ export class Progress {
     if (run.goesOn && this.#context.gateway.isOnline(device.deviceId)) this.queue(run, device)
   }
 
+  /** The catalogue has changed: there may be a way now for devices that there was none for. */
+  lookAgain(): void {
+    const { index } = this.#context
+    for (const run of index.all()) {
+      if (run.counts.failed === 0 || run.record.state === 'stopped') continue
+      for (const device of run.list('failed')) {
+        if (!device.reason?.startsWith(notSent) || index.of(device.deviceId)?.run !== run) continue
+        device.attempts = 0
+        this.again(run, device)
+      }
+    }
+    this.pump()
+  }
+
   retryLater(run: Run, device: RunDevice): void {
     const { clock } = this.#context
     const wait = Math.max(1, (device.retryAt ?? 0) - clock.now())
@@ -247,7 +261,7 @@ export class Progress {
     const record = registry.get(device.deviceId)
     const obstacle = record && application && obstacleFor(record, application, catalogue)
     if (obstacle !== undefined) {
-      this.failed(run, device, `it was not sent: ${obstacle}`, catalogueAdvice, true)
+      this.failed(run, device, `${notSent}${obstacle}`, catalogueAdvice, true)
       this.pump()
       return
     }
@@ -439,7 +453,8 @@ export class Progress {
   }
 }
 
-const catalogueAdvice = 'Import the Device OS release that it needs (aloe device-os import), and retry.'
+const notSent = 'it was not sent: '
+const catalogueAdvice = 'Import the Device OS release that it needs (aloe device-os import): it is tried again then.'
 
 function read(content: Uint8Array): OfferedFirmware {
   const file = new Uint8Array(content)

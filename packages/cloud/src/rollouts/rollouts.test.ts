@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { afterEach, beforeEach, describe, it } from 'node:test'
+import { linuxSystem } from '../gateway/fake-device.ts'
 import { application, type Fleet, type FleetDevice, startFleet } from './fleet-fixture.ts'
 import { Pacer } from './pacer.ts'
 import type { RolloutView } from './rollouts.ts'
@@ -250,6 +251,9 @@ describe('a release', () => {
     const { devices: failed } = await rollouts.devices(product.id, id, { page: 1, size: 10 })
     assert.match(failed[0]?.reason ?? '', /it was not sent: .*system_part 2/)
     assert.match(failed[0]?.next ?? '', /device-os import/)
+    fleet.importRelease('3.0.0', linuxSystem(9_000, 300, 3_000))
+    await fleet.clock.pass(minutes(10))
+    assert.deepEqual(await countsOf(4), { held: 1, done: 4 })
     await release(2, { intelligent: true })
     await fleet.clock.pass(minutes(10))
     assert.deepEqual(await countsOf(2), { held: 1, done: 4 })

@@ -49,7 +49,7 @@ export interface RolloutsOptions {
   readonly products: Products
   readonly gateway: Pick<Gateway, 'observe' | 'isOnline' | 'connection'>
   readonly updates: Pick<Updates, 'deliver' | 'cancel' | 'active' | 'onJob' | 'running'>
-  readonly catalogue: Pick<Catalogue, 'modules'>
+  readonly catalogue: Pick<Catalogue, 'modules' | 'onChange'>
   readonly bus: Bus
   readonly log: Logger
   readonly clock?: Clock
@@ -115,7 +115,7 @@ export class Rollouts {
   }
 
   async restore(): Promise<void> {
-    const { products, gateway, updates } = this.#options
+    const { products, gateway, updates, catalogue } = this.#options
     for (const [productId, settings] of await this.#store.settings()) this.#settings.set(productId, settings)
     for (const record of await this.#store.open()) this.#index.put(new Run(record))
     const jobs = await this.#store.jobs()
@@ -125,6 +125,8 @@ export class Rollouts {
     for (const { id } of products.all()) await this.#considerAll(id)
     for (const job of jobs) this.#restoreJob(job)
     for (const run of this.#index.all()) run.countFromHere()
+    const unlisten = catalogue.onChange?.(() => this.#progress.lookAgain())
+    if (unlisten) this.#ends.push(unlisten)
     this.#ends.push(
       gateway.observe({
         online: (deviceId) => {
