@@ -113,7 +113,8 @@ function createServer({ options, limits }: ApiContext): ApiServer {
     genReqId: requestIdOf,
     clientErrorHandler: (error, socket) =>
       answerClientError(error, socket, (code) => options.logger?.debug({ code }, 'no valid HTTP came')),
-    trustProxy: options.trustProxy ?? false,
+    // `true` is for whoever connects, and not for all that a client writes into the header: its own address is the last.
+    trustProxy: options.trustProxy === true ? (_address, hop) => hop === 0 : (options.trustProxy ?? false),
     exposeHeadRoutes: false,
     // A path that is no URL fails before any hook runs.
     frameworkErrors: (error, request, reply) => sendError(error, request, reply),

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { defaultLimits, isLoopback, RateLimiter } from './limits.ts'
+import { startApi } from './api-fixture.ts'
+import { countedHost, defaultLimits, isLoopback, RateLimiter } from './limits.ts'
 
 describe('rate limits', () => {
   it('count per host and kind, in windows of five minutes', () => {
@@ -11,6 +12,15 @@ describe('rate limits', () => {
     assert.equal(limiter.count('logins', '192.0.2.2', 2_000), 0)
     assert.equal(limiter.count('requests', '192.0.2.1', 2_000), 0)
     assert.equal(limiter.count('logins', '192.0.2.1', 300_000), 0)
+  })
+
+  it('count a network of IPv6, in which anybody has an address for every try, as one host', () => {
+    const limiter = new RateLimiter({ ...defaultLimits, logins: 1 })
+    assert.equal(limiter.count('logins', '2001:db8:1:2::1', 0), 0)
+    assert.notEqual(limiter.count('logins', '2001:db8:1:2:ffff::9', 0), 0)
+    assert.equal(limiter.count('logins', '2001:db8:1:3::1', 0), 0)
+    assert.equal(countedHost('::ffff:192.0.2.1'), '192.0.2.1')
+    for (const text of ['192.0.2.1', 'a:b', '']) assert.equal(countedHost(text), text)
   })
 
   it('let the machine itself through, unless told otherwise', () => {
@@ -37,5 +47,17 @@ describe('rate limits', () => {
     assert.equal(limiter.count('serialNumbers', '192.0.2.2', 0, 'ann'), 3_600_000)
     assert.equal(limiter.count('serialNumbers', '192.0.2.1', 0, 'bob'), 0)
     assert.equal(limiter.count('serialNumbers', '127.0.0.1', 0, 'ann'), 0)
+  })
+})
+
+describe('a proxy that is believed', () => {
+  it('says who asks by the last address, not by what the client wrote itself', async (t) => {
+    const api = await startApi({ limits: { logins: 2 }, trustProxy: true })
+    t.after(() => api.close())
+    const login = (by: string) =>
+      api.request('POST', '/oauth/token', { token: null, headers: { 'x-forwarded-for': by } })
+    assert.deepEqual([(await login('192.0.2.1')).status, (await login('192.0.2.1')).status], [400, 400])
+    assert.equal((await login('192.0.2.1')).status, 429)
+    assert.equal((await login('127.0.0.1, 192.0.2.1')).status, 429)
   })
 })

@@ -1,4 +1,6 @@
 /** What a client may ask for, and how often (cloud-api.md 4). */
+import ipaddr from 'ipaddr.js'
+
 export interface ApiLimits {
   /** Requests of one host in a window of five minutes. */
   readonly requests: number
@@ -80,7 +82,7 @@ export class RateLimiter {
    */
   count(kind: RateClass, host: string, now: number, user?: string): number {
     if (this.#limits.exemptLoopback && isLoopback(host)) return 0
-    const key = `${kind} ${user ?? host}`
+    const key = `${kind} ${user ?? countedHost(host)}`
     let window = this.#windows.get(key)
     if (!window || window.endsAt <= now) {
       window = { count: 0, endsAt: now + windowLength[kind] }
@@ -99,9 +101,23 @@ export class RateLimiter {
   }
 }
 
+/**
+ * Whom an address stands for where hosts are counted: of IPv6 its /64, which is the least that anybody is given (RFC 6177)
+ * and has an address for every try.
+ */
+export function countedHost(ip: string): string {
+  if (!ip.includes(':') || !ipaddr.isValid(ip)) return ip
+  const address = ipaddr.process(ip)
+  if (address.kind() === 'ipv4') return address.toString()
+  return `${(address as ipaddr.IPv6).parts
+    .slice(0, 4)
+    .map((part) => part.toString(16))
+    .join(':')}::/64`
+}
+
 /** The host whose failures are counted; undefined for the machine itself, where that is exempt. */
 export function throttledHost({ ip }: { readonly ip: string }, limits: ApiLimits): string | undefined {
-  return limits.exemptLoopback && isLoopback(ip) ? undefined : ip
+  return limits.exemptLoopback && isLoopback(ip) ? undefined : countedHost(ip)
 }
 
 export function isLoopback(host: string): boolean {

@@ -4,7 +4,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { StreamFilter } from '../events/event-streams.ts'
 import type { ApiContext } from './context.ts'
 import { tooMany } from './errors.ts'
-import { isLoopback } from './limits.ts'
+import { countedHost, isLoopback } from './limits.ts'
 
 export interface StreamAnswers {
   /**
@@ -26,9 +26,9 @@ export function streamAnswers({ streams, identity, limits }: ApiContext): Stream
 
   return {
     open(request, reply, filter, allowed = () => true) {
-      const host = request.ip
+      const host = countedHost(request.ip)
       const count = openStreams.get(host) ?? 0
-      const exempt = limits.exemptLoopback && isLoopback(host)
+      const exempt = limits.exemptLoopback && isLoopback(request.ip)
       if (!exempt && count >= limits.streamsOpen) throw tooMany(60_000)
 
       const { socket } = request.raw

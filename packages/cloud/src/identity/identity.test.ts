@@ -135,6 +135,18 @@ describe('identity', () => {
     assert.equal((await identity.login('u', 'password', '192.0.2.1')).ok, true)
   })
 
+  it('goes on counting guesses at others when a host logs in as somebody between them', async () => {
+    const { failuresPerHost } = defaultLoginLimits
+    await identity.users.create('mallory', 'long enough')
+    for (let i = 0; i < failuresPerHost - 1; i++) {
+      assert.equal((await identity.login('admin', `guess ${i}`, 'host')).ok, false)
+      assert.equal((await identity.login('mallory', 'wrong', 'host')).ok, false)
+      assert.equal((await identity.login('mallory', 'long enough', 'host')).ok, i < failuresPerHost - 2)
+    }
+    const blocked = await identity.login('mallory', 'long enough', 'host')
+    assert.equal(!blocked.ok && blocked.error, 'too-many-failures')
+  })
+
   it('refuses names and passwords that are not fit, and a name twice at the same time', async () => {
     const refused = async (username: string, password: string, code: string): Promise<void> => {
       const error = await identity.users.create(username, password).then(

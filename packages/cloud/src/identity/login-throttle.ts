@@ -21,6 +21,8 @@ export const defaultLoginLimits: LoginLimits = {
 
 interface Entry {
   failures: number
+  /** Of a host: how many of them were for which username. */
+  readonly by: Map<string, number>
   /** When the block, or the memory of failures, ends. */
   until: number
 }
@@ -46,13 +48,22 @@ export class LoginThrottle {
   }
 
   failed(host: string, username: string, now: number): void {
-    this.#count(`host ${host}`, this.#limits.hostBlock, now)
+    const { by } = this.#count(`host ${host}`, this.#limits.hostBlock, now)
+    by.set(username, (by.get(username) ?? 0) + 1)
     this.#count(`user ${username}`, this.#limits.usernameBlock, now)
   }
 
+  /**
+   * Forgives the failures for this username. Those of the host for others stay: whoever has an account here must not have
+   * ten more guesses at somebody else's for each login of their own.
+   */
   succeeded(host: string, username: string): void {
-    this.#entries.delete(`host ${host}`)
     this.#entries.delete(`user ${username}`)
+    const entry = this.#entries.get(`host ${host}`)
+    if (!entry) return
+    entry.failures -= entry.by.get(username) ?? 0
+    entry.by.delete(username)
+    if (entry.failures <= 0) this.#entries.delete(`host ${host}`)
   }
 
   #left(key: string, allowed: number, now: number): number {
@@ -60,13 +71,17 @@ export class LoginThrottle {
     return entry && entry.failures >= allowed ? Math.max(0, entry.until - now) : 0
   }
 
-  #count(key: string, block: number, now: number): void {
-    const entry = this.#entries.get(key)
-    const failures = entry && entry.until > now ? entry.failures + 1 : 1
+  #count(key: string, block: number, now: number): Entry {
+    const before = this.#entries.get(key)
+    const entry = before && before.until > now ? before : { failures: 0, until: 0, by: new Map<string, number>() }
+    entry.failures++
+    entry.until = now + block
     this.#entries.delete(key)
-    this.#entries.set(key, { failures, until: now + block })
-    if (this.#entries.size <= capacity) return
-    const oldest = this.#entries.keys().next().value
-    if (oldest !== undefined) this.#entries.delete(oldest)
+    this.#entries.set(key, entry)
+    if (this.#entries.size > capacity) {
+      const oldest = this.#entries.keys().next().value
+      if (oldest !== undefined) this.#entries.delete(oldest)
+    }
+    return entry
   }
 }

@@ -54,7 +54,8 @@ export class AddressPolicy {
     if (!ipaddr.isValid(text) || text.includes('%')) return false
     // An IPv4 address is judged as itself in whatever it is wrapped for IPv6 sockets.
     const address = ipaddr.process(text)
-    if (address.range() === 'unicast') return true
+    // All other IPv6 is not given out (RFC 4291 2.4), or holds an IPv4 address in some way of old (::7f00:1).
+    if (address.range() === 'unicast' && (address.kind() === 'ipv4' || globalUnicast(address))) return true
     return this.#networks.some(
       ([network, bits]) => network.kind() === address.kind() && address.match([network, bits] as never),
     )
@@ -87,6 +88,11 @@ export class AddressPolicy {
       else callback(null, first.address, first.family)
     })
   }
+}
+
+/** 2000::/3. */
+function globalUnicast(address: ipaddr.IPv4 | ipaddr.IPv6): boolean {
+  return address.match(ipaddr.parseCIDR('2000::/3') as never)
 }
 
 function notFound(hostname: string): NodeJS.ErrnoException {

@@ -50,6 +50,8 @@ describe('addresses that webhooks may go to', () => {
         '::ffff:10.0.0.1',
         '::ffff:a9fe:a9fe',
         '::127.0.0.1',
+        '::7f00:1',
+        '4000::1',
         '64:ff9b::7f00:1',
         '2002:7f00:1::1',
         '2001::1',
