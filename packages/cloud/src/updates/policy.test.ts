@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { mergePolicies } from './policy.ts'
+import { mergePolicies, readPolicy } from './policy.ts'
 import { isInside, nextOpening } from './window.ts'
 
 describe('update policies', () => {
@@ -13,6 +13,12 @@ describe('update policies', () => {
     const product = { deviceOs: false, minimumBattery: 20, consent: true }
     const policy = mergePolicies({ minimumBattery: 50 }, [{ deviceOs: true }], product)
     assert.deepEqual([policy.deviceOs, policy.minimumBattery, policy.consent], [true, 50, true])
+  })
+
+  it('have no settings but their own, whatever objects have', () => {
+    for (const name of ['valueOf', 'constructor', 'isPrototypeOf', '__defineSetter__']) {
+      assert.match(String(readPolicy({ [name]: 1 })), /^A policy has no "/, name)
+    }
   })
 
   it('are the strictest of several groups', () => {

@@ -104,7 +104,8 @@ export function readPolicy(value: unknown): UpdatePolicy | string {
   const policy: { -readonly [K in keyof UpdatePolicy]: UpdatePolicy[K] } = {}
   for (const [name, given] of Object.entries(value)) {
     if (name === 'access_token') continue
-    const read = readers[name]
+    // Own names only: `valueOf` is no setting.
+    const read = Object.hasOwn(readers, name) ? readers[name] : undefined
     if (!read) return `A policy has no "${name}"; it has ${Object.keys(readers).join(', ')}`
     // A budget of null is a word: no limit, whatever the product says.
     if (given === null && !name.endsWith('data_budget')) continue
