@@ -5,6 +5,8 @@ import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { fuzzRuns } from '../test-bytes.ts'
+import { handshakeHeaderSize, handshakeType } from './profile.ts'
+import { parseDatagram } from './record.ts'
 import { amplificationFactor } from './server-handshake.ts'
 import {
   connected,
@@ -38,6 +40,43 @@ const helloOf = (device = new TestDevice()): Uint8Array => {
   return hello
 }
 const sizeOf = (datagrams: readonly Uint8Array[]): number => datagrams.reduce((size, one) => size + one.length, 0)
+
+describe('an ephemeral key that is none', () => {
+  const changes: Readonly<Record<string, (point: Uint8Array) => void>> = {
+    'no point of the curve': (point) => point.set([(point[64] ?? 0) ^ 1], 64),
+    'coordinates beyond the field': (point) => void point.fill(0xff, 1),
+    'zeros, which some take for the point at infinity': (point) => void point.fill(0, 1),
+    'another form of point': (point) => point.set([6]),
+  }
+  for (const [name, change] of Object.entries(changes)) {
+    it(`ends the handshake, and nothing else: ${name}`, () => {
+      const cloud = new TestCloud()
+      const device = new TestDevice()
+      cloud.listener.receive(helloOf(device), deviceAddress, 1000)
+      for (const datagram of cloud.take()) device.client.receive(datagram, 1000)
+      for (const datagram of device.take()) {
+        const exchange = parseDatagram(datagram).records.find(
+          ({ epoch, body }) => epoch === 0 && body[0] === handshakeType.clientKeyExchange,
+        )
+        if (exchange) change(exchange.body.subarray(handshakeHeaderSize + 1))
+        cloud.listener.receive(datagram, deviceAddress, 1000)
+      }
+      assert.deepEqual(cloud.failures, [{ step: 'key-exchange', code: 'key-exchange' }])
+      assert.equal(cloud.sessions.length, 0)
+      assert.equal(cloud.listener.handshakeCount, 0)
+      // The device learns why by a fatal alert, and the next handshake from there is like any other.
+      for (const datagram of cloud.take()) device.client.receive(datagram, 1000)
+      assert.deepEqual(
+        device.failures.map(({ code }) => code),
+        ['alert'],
+      )
+      const next = new TestDevice()
+      next.client.start(2000)
+      pump(cloud, next, 2000)
+      assert.equal(cloud.sessions.length, 1)
+    })
+  }
+})
 
 describe('an address that has not shown that it is real', () => {
   it('gets no more than three times what it sent, however long it is waited for and whatever it repeats', () => {

@@ -17,6 +17,8 @@ const maxLabelled = 128
 // what HMAC hashes first; padded key and that hash, which it hashes then.
 const inner = Buffer.alloc(blockSize + hashSize + maxLabelled)
 const outer = Buffer.alloc(blockSize + hashSize)
+/** Behind the key in `outer`: first the inner hash, then the HMAC. */
+const result = outer.subarray(blockSize)
 
 /**
  * P_SHA256 of RFC 5246 5, with HMAC as two plain hashes (RFC 2104): an object of node:crypto for each HMAC, and one for
@@ -34,14 +36,14 @@ export function prf(secret: Uint8Array, label: string, seed: Uint8Array, size: n
   const labelAt = blockSize + hashSize
   // The first A follows from label and seed alone.
   place(label, seed, blockSize)
-  let a = hmacOf(blockSize + labelled)
+  hmacOf(blockSize + labelled)
   place(label, seed, labelAt)
-  for (let filled = 0; filled < size; ) {
-    inner.set(a, blockSize)
-    const block = hmacOf(labelAt + labelled)
-    out.set(size - filled < hashSize ? block.subarray(0, size - filled) : block, filled)
-    filled += hashSize
-    if (filled < size) a = hmacOf(labelAt)
+  for (let filled = 0; filled < size; filled += hashSize) {
+    // It is the next A.
+    inner.set(result, blockSize)
+    hmacOf(labelAt + labelled)
+    out.set(size - filled < hashSize ? result.subarray(0, size - filled) : result, filled)
+    if (filled + hashSize < size) hmacOf(labelAt)
   }
   forget()
   return out
@@ -67,7 +69,8 @@ export function hmacSha256(secret: Uint8Array, ...parts: readonly Uint8Array[]):
     inner.set(part, end)
     end += part.length
   }
-  const mac = hmacOf(end)
+  hmacOf(end)
+  const mac = new Uint8Array(result)
   forget()
   return mac
 }
@@ -87,10 +90,10 @@ function pad(secret: Uint8Array): void {
   }
 }
 
-/** @param end of what is in `inner` */
-function hmacOf(end: number): Uint8Array {
-  outer.set(sha256(inner.subarray(0, end)), blockSize)
-  return sha256(outer)
+/** The HMAC of what is in `inner` up to `end`, into `result`. */
+function hmacOf(end: number): void {
+  sha256(inner.subarray(0, end))
+  sha256(outer)
 }
 
 /** Keys and what follows from them do not stay behind. */
@@ -99,8 +102,9 @@ function forget(): void {
   outer.fill(0)
 }
 
-function sha256(input: Uint8Array): Uint8Array {
-  return hash('sha256', input, 'buffer')
+/** Into `result`, which `input` may contain. As text, since a new array for each hash takes as long as the hash. */
+function sha256(input: Uint8Array): void {
+  outer.write(hash('sha256', input, 'binary'), blockSize, 'latin1')
 }
 
 /** The plain derivation: devices do not offer the extended master secret (device-protocol.md 2.1). */
