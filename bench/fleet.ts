@@ -10,12 +10,12 @@ export function deviceId(series: number, n: number): string {
 }
 
 /** Runs `work` for 0 to count - 1, a few at a time. */
-export async function spread(count: number, work: (n: number) => Promise<void>): Promise<void> {
+export async function spread(count: number, work: (n: number) => Promise<void>, together = atATime): Promise<void> {
   let next = 0
   const worker = async (): Promise<void> => {
     while (next < count) await work(next++)
   }
-  await Promise.all(Array.from({ length: Math.min(atATime, count) }, worker))
+  await Promise.all(Array.from({ length: Math.min(together, count) }, worker))
 }
 
 /** Connects devices `from` to `from + count - 1` of a series; each has been answered everything when it resolves. */

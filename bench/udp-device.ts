@@ -173,3 +173,25 @@ export class UdpBenchDevice {
     session.postDescribe('application', described.application, now, () => this.#done())
   }
 }
+
+/** Datagrams of a device in a handshake: hello, hello with cookie, the rest of it, a first message. */
+const bareSizes = [116, 148, 392, 53]
+
+/** Sends to `children/bare-handshakes.ts` what a device sends to the listener, as far as its size goes. */
+export function bareHandshake(port: number): Promise<void> {
+  return new Promise((resolve) => {
+    const socket = createSocket({ type: 'udp4', lookup: (address, _options, found) => found(null, address, 4) })
+    let sent = 0
+    const next = (): void => {
+      socket.send(Buffer.alloc(bareSizes[sent] ?? 0, sent), port, '127.0.0.1')
+      sent++
+    }
+    socket.on('message', () => {
+      next()
+      if (sent < bareSizes.length) return
+      setImmediate(() => socket.close())
+      resolve()
+    })
+    next()
+  })
+}

@@ -5,11 +5,13 @@ import { startCloudUnderTest } from './cloud-under-test.ts'
 import { deviceId, spread } from './fleet.ts'
 import { MeasuredProcess, type ProfileFolder } from './measured-process.ts'
 import type { Figure } from './report.ts'
-import { benchDeviceKeys, UdpBenchDevice, type UdpDeviceKind } from './udp-device.ts'
+import { bareHandshake, benchDeviceKeys, UdpBenchDevice, type UdpDeviceKind } from './udp-device.ts'
 
 /** What a device told is in the database by then; that belongs to the cost. */
 const untilWritten = 2_500
 const turns = 4
+/** More handshakes at a time than usual: more datagrams for each time that the listener wakes up. */
+const crowd = 64
 
 export async function connectUdpFleet(
   kind: UdpDeviceKind,
@@ -34,12 +36,14 @@ export async function bareKind({ udpPort, publicKey }: ListenerReady): Promise<U
 
 export async function measureUdpHandshakes(count: number, profile: ProfileFolder): Promise<Figure[]> {
   const listener = await MeasuredProcess.start<ListenerReady>('dtls-listener.ts')
+  const floor = await MeasuredProcess.start<{ readonly udpPort: number }>('bare-handshakes.ts')
   const cloud = await startCloudUnderTest()
   const kind = await bareKind(listener.ready)
   /** Devices `from` and so on: those of one number have the same key, whenever they come. */
-  const alone = async (from: number, number: number): Promise<void> => {
-    await spread(number, async (n) => (await UdpBenchDevice.connect(deviceId(1, from + n), kind)).stop())
+  const alone = async (from: number, number: number, together?: number): Promise<void> => {
+    await spread(number, async (n) => (await UdpBenchDevice.connect(deviceId(1, from + n), kind)).stop(), together)
   }
+  const bare = (number: number): Promise<void> => spread(number, () => bareHandshake(floor.ready.udpPort))
   const whole = async (series: number, number: number): Promise<void> => {
     const devices = await connectUdpFleet(cloud.udpDeviceKind, { series, count: number })
     await cloud.online(number)
@@ -50,15 +54,18 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
   try {
     // Until the compiler has done its work, which is the listener's CPU time too.
     await alone(3_000, 1_000)
+    await bare(1_000)
     await whole(1, 300)
     await listener.ask('operations', 500)
     const turn = Math.ceil(count / turns)
-    const seconds = { operations: 0, aloneNew: 0, aloneKnown: 0, known: 0, new: 0 }
+    const seconds = { operations: 0, floor: 0, aloneNew: 0, aloneKnown: 0, crowd: 0, known: 0, new: 0 }
     // In turns, for a shared machine changes its speed while it is measured.
     for (let n = 0; n < turns; n++) {
       seconds.operations += await listener.cpuDuring(() => listener.ask('operations', turn))
       seconds.aloneNew += await listener.cpuDuring(() => alone(n * turn, turn))
       seconds.aloneKnown += await listener.cpuDuring(() => alone(n * turn, turn))
+      seconds.crowd += await listener.cpuDuring(() => alone(n * turn, turn, crowd))
+      seconds.floor += await floor.cpuDuring(() => bare(turn))
       seconds.new += await cloud.process.cpuDuring(() => whole(2 + n, turn))
       seconds.known += await cloud.process.cpuDuring(() => whole(2 + n, turn))
     }
@@ -78,6 +85,12 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
         ...figure,
         name: 'DTLS handshakes alone, known key',
         value: (turns * turn) / seconds.aloneKnown,
+        details: { 'bare datagrams and operations, per CPU s': (turns * turn) / seconds.floor },
+      },
+      {
+        ...figure,
+        name: `DTLS handshakes alone, known key, ${crowd} at a time`,
+        value: (turns * turn) / seconds.crowd,
       },
       {
         ...figure,
@@ -90,6 +103,7 @@ export async function measureUdpHandshakes(count: number, profile: ProfileFolder
     ]
   } finally {
     await cloud.stop()
+    await floor.stop()
     await listener.stop()
   }
 }
