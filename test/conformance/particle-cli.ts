@@ -6,7 +6,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
-import { dirname, join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const particleCliVersion = '3.51.0'
@@ -54,9 +54,14 @@ export function installParticleCli(): string {
   return installed
 }
 
-/** `npm run` tells npm to work on this project: the one that is started here must not. */
+/**
+ * `npm run` tells npm to work on this project, and puts the project's own Node first: the npm that is started here works
+ * elsewhere, with the Node that it came with, which knows the machine's certificates.
+ */
 function outsideOfProject(): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name)))
+  const kept = Object.entries(process.env).filter(([name]) => !/^npm_/i.test(name))
+  const path = (process.env.PATH ?? '').split(delimiter).filter((folder) => !/node_modules[\\/]\.bin$/.test(folder))
+  return { ...Object.fromEntries(kept), PATH: path.join(delimiter) }
 }
 
 if (import.meta.main) console.log(installParticleCli())
