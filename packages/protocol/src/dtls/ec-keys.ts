@@ -115,8 +115,8 @@ export interface EphemeralKey {
 }
 
 /**
- * A new key for one handshake. Key objects make and derive in two thirds of the time of `createECDH`
- * (docs/benchmarks.md), which goes through a slower way of OpenSSL.
+ * A new key for one handshake. With the export of its point, and the import of the other end's, it takes as long as with
+ * `createECDH`, which checks its own key at each derivation (docs/benchmarks.md).
  */
 export function generateEphemeralKey(): EphemeralKey {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' })
