@@ -35,7 +35,7 @@ export function deviceJson(device: DeviceRecord, context: ApiContext): Record<st
     current_build_target: target,
     pinned_build_target: device.pinnedBuildTarget,
     default_build_target:
-      device.platformId === null ? null : (context.catalogue.release('latest', device.platformId)?.version ?? null),
+      device.platformId === null ? null : (context.catalogue.defaultRelease(device.platformId)?.version ?? null),
     firmware_updates_enabled: device.updatesEnabled,
     firmware_updates_forced: device.updatesForced,
     device_protection: { status: device.describe?.protectedState === true ? 'active' : 'disabled' },
