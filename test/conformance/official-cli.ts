@@ -2,7 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { particleCli } from './particle-cli.ts'
+import { cacheFolder, particleCli } from './particle-cli.ts'
+
+/** Compiling its modules again for each command is a third of what a command costs. */
+const compileCache = { NODE_COMPILE_CACHE: join(cacheFolder, 'compiled') }
 
 export interface CliResult {
   readonly code: number | null
@@ -55,7 +58,15 @@ export class OfficialCli {
     const child: ChildProcess = spawn(process.execPath, [this.#script, ...args], {
       cwd,
       // Lower-case `home` is what the CLI looks at first.
-      env: { PATH: process.env.PATH ?? '', home: this.home, HOME: this.home, NO_COLOR: '1', FORCE_COLOR: '0', ...env },
+      env: {
+        PATH: process.env.PATH ?? '',
+        home: this.home,
+        HOME: this.home,
+        NO_COLOR: '1',
+        FORCE_COLOR: '0',
+        ...compileCache,
+        ...env,
+      },
       stdio: ['pipe', 'pipe', 'pipe'],
     })
     let out = ''

@@ -19,8 +19,8 @@ const overrides = {
   'typedarray.prototype.slice': '1.0.5',
 }
 
-const cache = process.env.ALOE_CACHE ?? fileURLToPath(new URL('../../.cache', import.meta.url))
-const folder = join(cache, `particle-cli-${particleCliVersion}`)
+export const cacheFolder = process.env.ALOE_CACHE ?? fileURLToPath(new URL('../../.cache', import.meta.url))
+const folder = join(cacheFolder, `particle-cli-${particleCliVersion}`)
 const packageFolder = join(folder, 'node_modules', 'particle-cli')
 
 /** The script to run with Node 22 or newer; undefined while it is not installed. */

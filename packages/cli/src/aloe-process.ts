@@ -1,9 +1,14 @@
 /** For tests: `aloe` as a process of its own, as a user or a script runs it. */
 
 import { type ChildProcess, spawn } from 'node:child_process'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
 export const starter = fileURLToPath(new URL('../../../bin/aloe.js', import.meta.url))
+
+/** Compiling the modules again for each command is half of what a command costs. */
+const compileCache = join(tmpdir(), `aloe-compiled-${process.getuid?.() ?? ''}`)
 
 export interface AloeOptions {
   /** Added to an environment that has nothing of the tester's own profile. */
@@ -31,7 +36,7 @@ export interface AloeProcess {
 export function startAloe(args: readonly string[], options: AloeOptions = {}): AloeProcess {
   const child = spawn(options.node ?? process.execPath, [starter, ...args], {
     cwd: options.cwd,
-    env: { PATH: process.env.PATH ?? '', NO_COLOR: '1', ...options.env },
+    env: { PATH: process.env.PATH ?? '', NO_COLOR: '1', NODE_COMPILE_CACHE: compileCache, ...options.env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let out = ''
