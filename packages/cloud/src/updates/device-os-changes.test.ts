@@ -103,6 +103,36 @@ describe('updates of Device OS by an owner’s word', () => {
     assert.deepEqual(world.told('spark/status/safe-mode'), [])
   })
 
+  for (const resumed of [false, true]) {
+    it(`do not come again to a device that has just installed them and ${resumed ? 'resumes' : 'is yet to say so'}`, async () => {
+      device.install(linuxApplication(1_100))
+      world.gateway.drop(device)
+      world.gateway.connect(device)
+      device.describeTime = resumed ? 0 : 3 * second
+      device.resetTime = resumed ? minute : second
+      for (let step = 0; step < 1_000 && !device.log.includes('took system_part 2@1100'); step++)
+        await world.clock.pass(50)
+      if (resumed) {
+        await world.clock.pass(second)
+        world.gateway.connect(device, true)
+      } else {
+        while (!device.online || device.serial < 3) await world.clock.pass(50)
+        assert.equal(world.gateway.connection(id)?.describe, undefined)
+      }
+      assert.equal(
+        world.gateway.records.get(id)?.describe?.modules.some(({ version }) => version === 1_100),
+        false,
+      )
+      device.resetTime = second
+      const answer = world.updates.flash(id, linuxApplication(1_100), 'ann')
+      await world.clock.pass(minute)
+      assert.deepEqual(await answer, { ok: true })
+      assert.deepEqual(took().slice(-2), ['system_part 2@1100', 'user_part 1@1'])
+      assert.equal(took().filter((module) => module === 'system_part 2@1100').length, 1)
+      assert.equal(device.boot.mode, 'normal')
+    })
+  }
+
   describe('with assets', () => {
     const logo = { name: 'logo.txt', data: Buffer.alloc(5_000, 'aloe ') }
     const sound = { name: 'sound.txt', data: Buffer.alloc(3_000, 'vera ') }

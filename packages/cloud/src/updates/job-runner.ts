@@ -465,7 +465,10 @@ export class JobRunner {
     const id = connection.describe?.platformId ?? registry.get(this.#deviceId)?.platformId ?? undefined
     const platform = id === undefined ? undefined : platformById(id)
     if (!platform) return undefined
-    return { platform, catalogue, files, limits: limits.healing, resumable: connection.cancellableUpdates }
+    // In a resumed session the describe may be of before a restart (device-protocol.md 2.6.2).
+    const mayBeOld = connection.resumed && this.#jobs.open.some(({ detail }) => detail.awaited)
+    const described = connection.describe !== undefined && !mayBeOld
+    return { platform, catalogue, files, limits: limits.healing, resumable: connection.cancellableUpdates, described }
   }
 
   signature(describe: SystemDescribe): string {

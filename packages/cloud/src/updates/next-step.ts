@@ -68,6 +68,8 @@ export interface StepWorld {
   readonly limits: HealingLimits
   /** The device resumes interrupted transfers. */
   readonly resumable: boolean
+  /** The device described itself since it last restarted: what an older describe lacks may have been installed since. */
+  readonly described: boolean
 }
 
 type FileWorld = Pick<StepWorld, 'platform' | 'catalogue' | 'files'>
@@ -208,7 +210,8 @@ async function fileStep(world: StepWorld, job: UpdateJob, describe: SystemDescri
   if (over) return { ...over, missing: [] }
   const application = applicationIn(file)
   const modules = catalogue.modules(platform.id)
-  const options = { combine: true, compress: true, ...(application && { application }) }
+  // Alone to a device that has not said what it has by now: it may have just installed what would come along.
+  const options = { combine: world.described, compress: true, ...(application && { application }) }
   const whole = application && planUpdate(platform, describe, modules, options)
   const parcel = fileParcel(world, job, describe, { file, modules: plan, hash }, whole?.ok ? whole : undefined)
   const cost = whole?.ok ? costOf(whole) : roughCost(platform, plan.length, parcel.file.length)
