@@ -3,7 +3,7 @@ import { describe, it } from 'node:test'
 import { runWorld } from './world.ts'
 
 /** How many worlds, unless ALOE_SIM_SEEDS says otherwise: as many as fit this time, in milliseconds. */
-const budget = 20_000
+const budget = 60_000
 const given = Number(process.env.ALOE_SIM_SEEDS ?? 0)
 
 describe('a fleet of all platforms', () => {
